@@ -1,0 +1,346 @@
+"""
+Our own API, for the operator: ``/admin/v1``.
+
+Every request bears the admin token; without one in the settings there is no API.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+
+from heliograph import auth
+from heliograph.api.bodies import check_content_type, read_object
+from heliograph.api.problems import Problem, json_response
+from heliograph.errors import InvalidInput
+from heliograph.instances import Instance, Instances
+from heliograph.model import (
+    ApnsCredentials,
+    DeviceId,
+    DeviceNumber,
+    FcmCredentials,
+    PublishId,
+    Target,
+    ToInterests,
+    ToUsers,
+    UserId,
+    gateway_of,
+)
+from heliograph.registry import Registry
+from heliograph.storage import devices, outcomes, publishes
+from heliograph.storage.database import Database
+from heliograph.storage.devices import Device
+from heliograph.storage.publishes import Progress
+from heliograph.wire.jws import base64url
+
+_BODY_BYTES: Final = 65_536
+_PAGE: Final = 100
+
+_Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Admin:
+    """The handlers, and what they need."""
+
+    def __init__(
+        self,
+        database: Database,
+        instances: Instances,
+        registry: Registry,
+        *,
+        token: str | None,
+    ) -> None:
+        """Serve these instances to whoever bears the token."""
+        self._database = database
+        self._instances = instances
+        self._registry = registry
+        self._token = token
+
+    def routes(self) -> list[Mount]:
+        """Every path."""
+        one = "/instances/{instance}"
+        table: list[tuple[str, str, _Handler]] = [
+            ("POST", "/instances", self.create),
+            ("GET", "/instances", self.list_all),
+            ("GET", one, self.show),
+            ("PATCH", one, self.change),
+            ("DELETE", one, self.delete),
+            ("POST", one + "/rotate-key", self.rotate_key),
+            ("PUT", one + "/credentials/apns", self.set_apns),
+            ("DELETE", one + "/credentials/apns", self.remove_apns),
+            ("PUT", one + "/credentials/fcm", self.set_fcm),
+            ("DELETE", one + "/credentials/fcm", self.remove_fcm),
+            ("GET", one + "/devices", self.list_devices),
+            ("GET", one + "/publishes/{publish}", self.show_publish),
+            ("GET", one + "/publishes/{publish}/trace", self.trace),
+        ]
+        return [
+            Mount(
+                "/admin/v1",
+                routes=[
+                    Route(path, self._guarded(handler), methods=[method])
+                    for method, path, handler in table
+                ],
+            )
+        ]
+
+    def _guarded(self, handler: _Handler) -> _Handler:
+        async def serve(request: Request) -> Response:
+            if self._token is None:
+                raise Problem(
+                    403,
+                    "Forbidden",
+                    "The admin API is closed: set HELIOGRAPH_ADMIN_TOKEN to open it",
+                )
+            presented = auth.bearer(request.headers.get("authorization"))
+            if presented is None or not auth.is_secret(presented, [self._token]):
+                raise Problem(401, "Unauthorized", "The admin token is missing or wrong")
+            try:
+                return await handler(request)
+            except InvalidInput as problem:
+                raise Problem(422, "Unprocessable Entity", str(problem)) from None
+
+        return serve
+
+    # --- instances -------------------------------------------------------------------
+
+    async def create(self, request: Request) -> Response:
+        """Make an instance; its secrets are answered here and nowhere else."""
+        body = await _read(request, _NewInstance)
+        made = await self._instances.create(body.name)
+        return json_response(
+            {
+                "instance_id": made.id,
+                "secret_key": made.secret_keys[0],
+                "client_secret": made.client_secret,
+                "app_secret": made.app_secret,
+            },
+            status=201,
+        )
+
+    async def list_all(self, _request: Request) -> Response:
+        """Every instance, without secrets."""
+        return json_response(
+            {"instances": [_describe(each) for each in await self._instances.every()]}
+        )
+
+    async def show(self, request: Request) -> Response:
+        """One instance, without secrets."""
+        return json_response(_describe(await self._instance(request)))
+
+    async def change(self, request: Request) -> Response:
+        """Change an instance's settings."""
+        instance = await self._instance(request)
+        body = await _read(request, _InstanceChange)
+        await self._instances.change(
+            instance.id, name=body.name, verify_client_secret=body.verify_client_secret
+        )
+        return await self.show(request)
+
+    async def delete(self, request: Request) -> Response:
+        """Delete an instance and everything it owns."""
+        instance = await self._instance(request)
+        await self._instances.delete(instance.id)
+        return Response(status_code=204)
+
+    async def rotate_key(self, request: Request) -> Response:
+        """Make a new secret key; the one before it stays good until the next time."""
+        instance = await self._instance(request)
+        key = await self._instances.rotate_key(instance.id)
+        if key is None:
+            raise _not_found("instance")
+        return json_response({"instance_id": instance.id, "secret_key": key})
+
+    # --- credentials -----------------------------------------------------------------
+
+    async def set_apns(self, request: Request) -> Response:
+        """Keep an APNs signing key."""
+        instance = await self._instance(request)
+        credentials = await _read(request, ApnsCredentials)
+        await self._instances.set_apns(instance.id, credentials)
+        return await self.show(request)
+
+    async def remove_apns(self, request: Request) -> Response:
+        """Forget the APNs signing key."""
+        instance = await self._instance(request)
+        await self._instances.remove_credentials(instance.id, apns=True)
+        return await self.show(request)
+
+    async def set_fcm(self, request: Request) -> Response:
+        """Keep an FCM service account: the file as Google gives it."""
+        instance = await self._instance(request)
+        credentials = await _read(request, FcmCredentials)
+        await self._instances.set_fcm(instance.id, credentials)
+        return await self.show(request)
+
+    async def remove_fcm(self, request: Request) -> Response:
+        """Forget the FCM service account."""
+        instance = await self._instance(request)
+        await self._instances.remove_credentials(instance.id, apns=False)
+        return await self.show(request)
+
+    # --- what is there ---------------------------------------------------------------
+
+    async def list_devices(self, request: Request) -> Response:
+        """A page of an instance's devices, or of one user's."""
+        instance = await self._instance(request)
+        query = request.query_params
+        user = query.get("user")
+        if user is not None and (problem := auth.user_problem(user)):
+            raise InvalidInput("user", problem)
+        limit = _number(query.get("limit"), "limit", default=_PAGE, most=_PAGE)
+        after = _number(query.get("cursor"), "cursor", default=0, most=2**63 - 1)
+        found = await self._registry.page(
+            instance.number,
+            user=None if user is None else UserId(user),
+            after=DeviceNumber(after),
+            limit=limit + 1,
+        )
+        answer: dict[str, Any] = {"devices": [_describe_device(each) for each in found[:limit]]}
+        if len(found) > limit:
+            answer["next_cursor"] = str(found[limit - 1].number)
+        return json_response(answer)
+
+    async def show_publish(self, request: Request) -> Response:
+        """How far a publish has come, live."""
+        instance = await self._instance(request)
+        publish = PublishId(request.path_params["publish"])
+        async with self._database.read() as connection:
+            progress = await publishes.progress(connection, instance.number, publish)
+        if progress is None:
+            raise _not_found("publish")
+        return json_response(_describe_progress(progress))
+
+    async def trace(self, request: Request) -> Response:
+        """Every attempt to take one publish to one device."""
+        instance = await self._instance(request)
+        device = DeviceId(request.query_params.get("device", ""))
+        async with self._database.read() as connection:
+            publish = await publishes.find_id(
+                connection, instance.number, PublishId(request.path_params["publish"])
+            )
+            if publish is None:
+                raise _not_found("publish")
+            number = await devices.number_of(connection, instance.number, device)
+            if number is None:
+                raise _not_found("device")
+            attempts = await outcomes.of_device(connection, publish, number)
+        return json_response(
+            {
+                "publish_id": request.path_params["publish"],
+                "device_id": device,
+                "attempts": [
+                    {
+                        "attempt": each.attempt,
+                        "at": each.at,
+                        "result": each.result,
+                        "reason": each.reason,
+                    }
+                    for each in attempts
+                ],
+            }
+        )
+
+    async def _instance(self, request: Request) -> Instance:
+        instance = await self._instances.find(request.path_params["instance"])
+        if instance is None:
+            raise _not_found("instance")
+        return instance
+
+
+_Body = TypeVar("_Body")
+
+
+class _NewInstance(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+
+
+class _InstanceChange(msgspec.Struct, forbid_unknown_fields=True):
+    name: str | None = None
+    verify_client_secret: bool | None = None
+
+
+async def _read(request: Request, kind: type[_Body]) -> _Body:
+    check_content_type(request)
+    body = await read_object(request, most_bytes=_BODY_BYTES)
+    try:
+        return msgspec.convert(body, kind)
+    except msgspec.ValidationError as problem:
+        raise Problem(422, "Unprocessable Entity", str(problem)) from None
+
+
+def _number(text: str | None, name: str, *, default: int, most: int) -> int:
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit()) or not 0 < int(text[:20]) <= most:
+        raise InvalidInput(name, f"must be a whole number, at most {most}")
+    return int(text)
+
+
+def _not_found(what: str) -> Problem:
+    return Problem(404, "Not found", f"There is no such {what}")
+
+
+def _describe(instance: Instance) -> dict[str, Any]:
+    apns, fcm = instance.apns, instance.fcm
+    return {
+        "instance_id": instance.id,
+        "name": instance.name,
+        "created_at": instance.created_at,
+        "verify_client_secret": instance.verify_client_secret,
+        "vapid_public_key": base64url(instance.vapid.public_key),
+        "live_secret_keys": len(instance.secret_keys),
+        "apns": apns
+        and {
+            "key_id": apns.key_id,
+            "team_id": apns.team_id,
+            "topic": apns.topic,
+            "endpoint": apns.endpoint,
+        },
+        "fcm": fcm
+        and {
+            "project_id": fcm.service_account.project_id,
+            "client_email": fcm.service_account.client_email,
+            "endpoint": fcm.endpoint,
+        },
+    }
+
+
+def _describe_device(device: Device) -> dict[str, Any]:
+    """A device without its token, which is as good as a key to its screen."""
+    return {
+        "id": device.id,
+        "gateway": gateway_of(device.address),
+        "user_id": device.user,
+        "metadata": device.metadata,
+        "created_at": device.created_at,
+        "registered_at": device.registered_at,
+    }
+
+
+def _describe_progress(progress: Progress) -> dict[str, Any]:
+    is_over = progress.expanded_at is not None and progress.pending == 0
+    return {
+        "publish_id": progress.id,
+        "state": "finished" if is_over else "under way",
+        "target": _describe_target(progress.target),
+        "accepted_at": progress.accepted_at,
+        "expanded_at": progress.expanded_at,
+        "targeted": progress.targeted,
+        "sent": progress.sent,
+        "failed": progress.failed,
+        "expired": progress.expired,
+        "cancelled": progress.cancelled,
+        "pending": progress.pending,
+    }
+
+
+def _describe_target(target: Target) -> dict[str, list[str]]:
+    match target:
+        case ToUsers(users=users):
+            return {"users": list(users)}
+        case ToInterests(interests=interests):
+            return {"interests": list(interests)}

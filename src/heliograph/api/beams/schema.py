@@ -1,0 +1,311 @@
+"""
+Beams' words into ours: what a request may say, checked before anything is done.
+
+Pure. After this file only typed values travel. Errors are in Beams' own shape, with
+the status that its SDKs expect: 422 for a publish, but 400 on the device API, because
+the iOS SDK repeats a request for ever that is answered 422.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes, urlsplit
+
+import msgspec
+
+from heliograph import auth
+from heliograph.api.beams.checks import a, read_names, unprocessable
+from heliograph.api.problems import Problem
+from heliograph.model import (
+    Address,
+    ApnsAddress,
+    FcmAddress,
+    Gateway,
+    Interest,
+    Target,
+    ToInterests,
+    ToUsers,
+    UserId,
+    WebAddress,
+)
+from heliograph.wire import ece
+
+MOST_INTERESTS_OF_A_PUBLISH: Final = 100
+MOST_USERS_OF_A_PUBLISH: Final = 1000
+LONGEST_INTEREST: Final = 164
+LONGEST_PAGE: Final = 100
+"""Interests in one answer."""
+
+_INTEREST: Final = re.compile(r"[a-zA-Z0-9_\-=@,.;]+")
+_INTEREST_PATTERN: Final = r"^[a-zA-Z0-9_\\-=@,.;]+$"
+"""As Beams prints it, with its own escape."""
+
+_APNS_TOKEN: Final = re.compile(r"[0-9a-fA-F]{1,512}")
+_FCM_TOKEN: Final = re.compile(r"[\x21-\x7e]{1,4096}")
+_BUNDLE_ID: Final = re.compile(r"[A-Za-z0-9.\-]{1,200}")
+_NO_BUNDLE_ID: Final = "missing-bundle-id"
+"""What the iOS SDK sends when its app has none."""
+
+_LONGEST_ENDPOINT: Final = 2048
+_AUTH_BYTES: Final = 16
+
+
+def bad_request(description: str) -> Problem:
+    """The answer to a request that no retry will make right."""
+    return Problem(400, "Bad request", description)
+
+
+# --- publishing ----------------------------------------------------------------------
+
+
+def read_target(body: Mapping[str, Any], kind: type[Target]) -> Target:
+    """
+    Whom a publish addresses.
+
+    The other kind's key is ignored: Go's SDK leaves it in the body (contract §2.3).
+
+    Raises:
+        Problem: 422.
+    """
+    if kind is ToUsers:
+        users = read_names(
+            dict(body), "users", most=MOST_USERS_OF_A_PUBLISH, check_name=_check_user
+        )
+        return ToUsers(tuple(UserId(name) for name in users))
+    interests = read_names(
+        dict(body), "interests", most=MOST_INTERESTS_OF_A_PUBLISH, check_name=_check_interest
+    )
+    return ToInterests(tuple(Interest(name) for name in interests))
+
+
+def _check_user(field: str, name: str) -> None:
+    if not name:
+        raise unprocessable(field, "String length must be greater than or equal to 1")
+    if len(name) > auth.LONGEST_USER_ID:
+        raise unprocessable(
+            field, f"String length must be less than or equal to {auth.LONGEST_USER_ID}"
+        )
+    problem = auth.user_problem(name)
+    if problem is not None:
+        raise unprocessable(field, problem)
+
+
+def _check_interest(field: str, name: str) -> None:
+    if len(name) > LONGEST_INTEREST:
+        raise unprocessable(
+            field, f"String length must be less than or equal to {LONGEST_INTEREST}"
+        )
+    if _INTEREST.fullmatch(name) is None:
+        raise unprocessable(field, f"Does not match pattern '{_INTEREST_PATTERN}'")
+
+
+# --- devices -------------------------------------------------------------------------
+
+
+def read_address(gateway: Gateway, body: Mapping[str, Any]) -> Address:
+    """
+    Where a device that registers is reached.
+
+    Raises:
+        Problem: 400.
+    """
+    token = body.get("token")
+    if not isinstance(token, str) or not token:
+        raise bad_request("`token` is required, and must be a non-empty string")
+    match gateway:
+        case Gateway.APNS:
+            return _apns_address(token, body.get("bundleIdentifier"))
+        case Gateway.FCM:
+            return _fcm_address(token)
+        case Gateway.WEB:
+            return _web_address(token)
+
+
+def read_metadata(body: object) -> dict[str, Any]:
+    """
+    What a device says about itself; nothing if it says nothing.
+
+    Raises:
+        Problem: 400, if it is no object.
+    """
+    if body is None:
+        return {}
+    if not isinstance(body, dict):
+        raise bad_request("`metadata` must be an object")
+    return body
+
+
+def read_interest(name: str) -> Interest:
+    """
+    The interest that a path names.
+
+    Raises:
+        Problem: 400.
+    """
+    if len(name) > LONGEST_INTEREST or _INTEREST.fullmatch(name) is None:
+        raise bad_request(
+            "Invalid interest name: 1 to 164 letters, digits and characters of _-=@,.;"
+        )
+    return Interest(name)
+
+
+def read_interests(body: Mapping[str, Any]) -> list[Interest]:
+    """
+    The whole set of interests that a device wants.
+
+    Raises:
+        Problem: 400.
+    """
+    names = body.get("interests")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise bad_request("`interests` is required, and must be a list of strings")
+    return [read_interest(name) for name in names]
+
+
+def read_page(query: Mapping[str, str]) -> tuple[int, str]:
+    """
+    How many interests to answer, and after which name: from ``limit`` and ``cursor``.
+
+    Raises:
+        Problem: 400.
+    """
+    limit = query.get("limit", str(LONGEST_PAGE))
+    if not (limit.isascii() and limit.isdigit()) or not 1 <= int(limit[:9]) <= LONGEST_PAGE:
+        raise bad_request(f"`limit` must be 1 to {LONGEST_PAGE}")
+    cursor = query.get("cursor", "")
+    try:
+        after = base64.urlsafe_b64decode(cursor.encode("ascii")).decode("ascii")
+    except (ValueError, UnicodeError):
+        raise bad_request("`cursor` is none of ours") from None
+    if "\x00" in after:
+        raise bad_request("`cursor` is none of ours")
+    return int(limit), after
+
+
+def write_cursor(last: Interest) -> str:
+    """The cursor that ``read_page`` understands as "after this name"."""
+    return base64.urlsafe_b64encode(last.encode("ascii")).decode("ascii")
+
+
+def _apns_address(token: str, bundle_id: object) -> ApnsAddress:
+    if _APNS_TOKEN.fullmatch(token) is None:
+        raise bad_request("The device token must be hexadecimal")
+    if bundle_id in (None, _NO_BUNDLE_ID):
+        return ApnsAddress(token.lower())
+    if not isinstance(bundle_id, str) or _BUNDLE_ID.fullmatch(bundle_id) is None:
+        raise bad_request("`bundleIdentifier` must be a bundle id")
+    return ApnsAddress(token.lower(), bundle_id)
+
+
+def _fcm_address(token: str) -> FcmAddress:
+    if _FCM_TOKEN.fullmatch(token) is None:
+        raise bad_request("The device token must be at most 4096 ASCII characters without spaces")
+    return FcmAddress(token)
+
+
+def _web_address(token: str) -> WebAddress:
+    """A browser's subscription, as its SDK sends it: the JSON of it in base64."""
+    try:
+        subscription = msgspec.json.decode(
+            base64.b64decode(token.encode("ascii"), validate=True), type=_Subscription
+        )
+        p256dh = _base64url(subscription.keys.p256dh)
+        secret = _base64url(subscription.keys.auth)
+    except (ValueError, UnicodeError, RecursionError, msgspec.MsgspecError):
+        raise bad_request(
+            "The device token must be the base64 of a PushSubscription's JSON"
+        ) from None
+    if not ece.is_public_key(p256dh):
+        raise bad_request("The subscription's p256dh key is not a P-256 point")
+    if len(secret) != _AUTH_BYTES:
+        raise bad_request(f"The subscription's auth secret must be {_AUTH_BYTES} bytes")
+    _check_push_endpoint(subscription.endpoint)
+    return WebAddress(subscription.endpoint, p256dh, secret)
+
+
+def _check_push_endpoint(endpoint: str) -> None:
+    try:
+        parts = urlsplit(endpoint)
+        is_usable = (
+            parts.scheme == "https"
+            and bool(parts.hostname)
+            and parts.username is None
+            and parts.port != 0  # reading it also refuses a port that is no number
+        )
+    except ValueError:
+        is_usable = False
+    if (
+        not is_usable
+        or not endpoint.isascii()
+        or not endpoint.isprintable()
+        or " " in endpoint
+        or len(endpoint) > _LONGEST_ENDPOINT
+    ):
+        raise bad_request("Push service endpoint not supported: it must be an https address")
+
+
+def _base64url(text: str) -> bytes:
+    """Decode base64url, with or without padding; a browser's ``toJSON`` leaves it out."""
+    data = text.rstrip("=").encode("ascii")
+    if re.fullmatch(rb"[A-Za-z0-9_-]*", data) is None:
+        raise binascii.Error("not base64url")
+    return base64.urlsafe_b64decode(data + b"=" * (-len(data) % 4))
+
+
+class _Keys(msgspec.Struct):
+    p256dh: str
+    auth: str
+
+
+class _Subscription(msgspec.Struct):
+    endpoint: str
+    keys: _Keys
+
+
+# --- users ---------------------------------------------------------------------------
+
+
+def read_user_in_path(raw_path: bytes, *, prefix: str) -> UserId:
+    """
+    The user id that is the rest of a path.
+
+    Percent escapes are decoded and a plus stays a plus; a slash belongs to the id,
+    for Python's SDK does not escape it (contract §5).
+
+    Args:
+        raw_path: The path as it was sent.
+        prefix: What stands before the id, with its slash at the end.
+
+    Raises:
+        Problem: 400.
+    """
+    _, _, escaped = raw_path.partition(prefix.encode("ascii"))
+    try:
+        user = unquote_to_bytes(escaped.partition(b"?")[0]).decode()
+    except UnicodeDecodeError:
+        raise bad_request("'User id' is not valid UTF-8") from None
+    problem = auth.user_problem(user)
+    if problem is not None:
+        raise bad_request(f"'User id' {problem}")
+    return UserId(user)
+
+
+def read_payloads(body: Mapping[str, Any]) -> dict[Gateway, dict[str, Any]]:
+    """
+    What a publish says to each gateway; at least one of them.
+
+    Raises:
+        Problem: 422.
+    """
+    payloads = {}
+    for gateway in Gateway:
+        if gateway in body:
+            a(dict)(str(gateway), body[gateway])
+            payloads[gateway] = body[gateway]
+    if not payloads:
+        raise Problem(
+            422, "Unprocessable Entity", "at least one of `apns`, `fcm` and `web` is required"
+        )
+    return payloads

@@ -1,0 +1,73 @@
+"""Reading a request's body: bounded, JSON, an object, not too deep."""
+
+from typing import Any, Final
+
+import msgspec
+from starlette.requests import Request
+
+from heliograph.api.problems import Problem
+
+DEEPEST: Final = 32
+"""Levels of nesting in a body that we take; a payload needs half a dozen."""
+
+
+def check_content_type(request: Request) -> None:
+    """
+    Refuse anything but JSON.
+
+    Raises:
+        Problem: 400.
+    """
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise Problem(400, "Invalid content type", "Only application/json is supported")
+
+
+async def read_object(request: Request, *, most_bytes: int) -> dict[str, Any]:
+    """
+    The JSON object in a request's body.
+
+    Args:
+        request: Its body is read no further than it is allowed to be long.
+        most_bytes: How long that is.
+
+    Raises:
+        Problem: 400, if it is longer, not JSON, not an object, or nested too deeply.
+    """
+    body = await _read(request, most_bytes)
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Problem(400, "Bad request", "The body is not valid JSON") from None
+    except RecursionError:
+        raise Problem(400, "Bad request", "The body is nested too deeply") from None
+    if not isinstance(value, dict):
+        raise Problem(400, "Bad request", "The body is not a JSON object")
+    if not _is_shallow(value):
+        raise Problem(
+            400, "Bad request", f"The body is nested too deeply: at most {DEEPEST} levels"
+        )
+    return value
+
+
+async def _read(request: Request, most_bytes: int) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most_bytes:
+            raise Problem(400, "Bad request", f"The body is too large: at most {most_bytes} bytes")
+    return bytes(body)
+
+
+def _is_shallow(value: object) -> bool:
+    level: list[object] = [value]
+    for _ in range(DEEPEST):
+        level = [
+            child
+            for parent in level
+            if isinstance(parent, dict | list)
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+        ]
+        if not level:
+            return True
+    return False

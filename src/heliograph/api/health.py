@@ -1,0 +1,39 @@
+"""Alive, ready, and how much of what."""
+
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from heliograph.api.problems import Problem, json_response
+from heliograph.metrics import Metrics
+
+
+def routes(metrics: Metrics, *, ping: Callable[[], Awaitable[None]]) -> list[Route]:
+    """
+    What an orchestrator asks.
+
+    Args:
+        metrics: What ``/metrics`` shows.
+        ping: Raises unless everything we depend on answers.
+    """
+
+    async def alive(_request: Request) -> Response:
+        return json_response({"status": "alive"})
+
+    async def ready(_request: Request) -> Response:
+        try:
+            await ping()
+        except Exception:  # noqa: BLE001  (whatever it is, we are not ready)
+            raise Problem(503, "Not ready", "The database does not answer") from None
+        return json_response({"status": "ready"})
+
+    async def show_metrics(_request: Request) -> Response:
+        return Response(metrics.exposition(), media_type="text/plain; version=0.0.4")
+
+    return [
+        Route("/healthz", alive),
+        Route("/readyz", ready),
+        Route("/metrics", show_metrics),
+    ]

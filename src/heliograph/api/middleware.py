@@ -1,0 +1,85 @@
+"""What happens to every request before and after a route: plain ASGI, no framework magic."""
+
+from typing import Final
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from heliograph.api.problems import Problem, problem_response
+from heliograph.logs import Event
+from heliograph.logs import get as log
+from heliograph.metrics import Metrics
+
+LARGEST_HEADERS: Final = 16_384
+"""Bytes of all header names and values together."""
+
+LONGEST_PATH: Final = 8_192
+"""Bytes of the path with its query."""
+
+
+class Doorkeeper:
+    """
+    Turns away what is too large, counts what is answered, and never lets a fault out.
+
+    A fault of ours becomes a 500 in the shape of every other error; its details go
+    to the log and nowhere else.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        """Stand before an application."""
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status = 0
+
+        async def count_and_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            refusal = _refusal(scope)
+            if refusal is not None:
+                await problem_response(refusal)(scope, receive, count_and_send)
+            else:
+                await self._app(scope, receive, count_and_send)
+        except ClientDisconnect:
+            return  # nobody is left to answer
+        except Exception as problem:  # noqa: BLE001  (this is the last stop)
+            log().error(Event.REQUEST_FAILED, problem=type(problem).__name__, exc_info=True)
+            if status == 0:
+                fault = Problem(500, "Something went wrong", "Internal server error")
+                await problem_response(fault)(scope, receive, count_and_send)
+        finally:
+            self._metrics.requests.labels(_api(scope["path"]), f"{status // 100}xx").inc()
+
+
+def _refusal(scope: Scope) -> Problem | None:
+    if sum(len(name) + len(value) for name, value in scope["headers"]) > LARGEST_HEADERS:
+        return Problem(
+            431,
+            "Request header fields too large",
+            f"All headers together may have at most {LARGEST_HEADERS} bytes",
+        )
+    if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > LONGEST_PATH:
+        return Problem(
+            414, "URI too long", f"The path may have at most {LONGEST_PATH} bytes with its query"
+        )
+    return None
+
+
+_APIS: Final = frozenset(
+    {"publish_api", "device_api", "customer_api", "user_api", "instances", "admin"}
+)
+
+
+def _api(path: str) -> str:
+    """The API that a path belongs to, from a fixed set: a metric's labels must not grow."""
+    first = path.strip("/").partition("/")[0]
+    return first if first in _APIS else "other"

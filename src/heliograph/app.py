@@ -1,0 +1,267 @@
+"""
+The composition root: everything is built here, once, and passed down.
+
+Nobody below looks for what they need; they are given it. To see what the product
+consists of, read ``product``.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import ipaddress
+import os
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Literal
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
+
+from heliograph.api import health
+from heliograph.api.admin import Admin
+from heliograph.api.beams.routes import Beams
+from heliograph.api.middleware import Doorkeeper
+from heliograph.api.problems import Problem, answer_http_exception, answer_problem
+from heliograph.config import Settings, parse_listen, variable
+from heliograph.errors import ConfigurationError
+from heliograph.instances import Instances
+from heliograph.logs import Event
+from heliograph.logs import get as log
+from heliograph.metrics import Metrics
+from heliograph.pipeline.accept import Accept
+from heliograph.pipeline.deliver import Deliver
+from heliograph.pipeline.worker import Worker
+from heliograph.queue.database import DatabaseQueue
+from heliograph.registry import Registry
+from heliograph.serving import Tls, address_of, bind, serving, stop_signals
+from heliograph.storage.database import Database
+from heliograph.transport.client import Client
+from heliograph.wire import vapid
+from heliograph.wire.seal import Seal
+
+Role = Literal["all", "api", "worker"]
+
+_KEY_FILE: Final = "master.key"
+_LOCK_FILE: Final = "heliograph.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """The built product: what the network talks to, and what works behind it."""
+
+    app: ASGIApp
+    instances: Instances
+    worker: Worker
+
+
+def now() -> datetime:
+    """The clock that everything is given."""
+    return datetime.now(UTC)
+
+
+@contextlib.asynccontextmanager
+async def storage(settings: Settings) -> AsyncIterator[tuple[Database, Instances]]:
+    """The database and the instances in it: all that the short commands need."""
+    async with Database.opened(database_url(settings)) as database:
+        instances = Instances(
+            database, Seal(master_key(settings)), clock=now, randomness=secrets.token_bytes
+        )
+        try:
+            await instances.every()
+        except ValueError:
+            raise ConfigurationError(
+                f"{variable('master_key')} is not the key that this database was written with"
+            ) from None
+        yield database, instances
+
+
+@contextlib.asynccontextmanager
+async def product(settings: Settings, *, extra_ca: str | None = None) -> AsyncIterator[Product]:
+    """
+    Build everything, and take it down again.
+
+    Args:
+        settings: What the operator decided.
+        extra_ca: PEM of authorities to trust in web push besides the settings' own.
+    """
+    check_vapid_subject(settings)
+    metrics = Metrics()
+    async with storage(settings) as (database, instances), _client(settings, extra_ca) as client:
+        queue = DatabaseQueue(database, now)
+        registry = Registry(
+            database,
+            clock=now,
+            randomness=secrets.token_bytes,
+            max_devices_per_user=settings.max_devices_per_user,
+        )
+        accept = Accept(database, queue, metrics, clock=now, randomness=secrets.token_bytes)
+        deliver = Deliver(
+            client,
+            vapid_subject=settings.vapid_subject,
+            clock=now,
+            randomness=secrets.token_bytes,
+        )
+        worker = Worker(
+            database,
+            queue,
+            instances,
+            deliver,
+            metrics,
+            concurrency=settings.worker_concurrency,
+            batch_size=settings.batch_size,
+            clock=now,
+        )
+        beams = Beams(instances, registry, accept, publish_rate=settings.publish_rate, clock=now)
+        admin = Admin(database, instances, registry, token=settings.admin_token)
+        app = Starlette(
+            routes=[
+                *beams.routes(),
+                *admin.routes(),
+                *health.routes(metrics, ping=database.ping),
+            ],
+            exception_handlers={
+                Problem: answer_problem,
+                HTTPException: answer_http_exception,
+            },
+        )
+        with _only_one(settings):
+            await queue.reclaim()
+            yield Product(Doorkeeper(app, metrics), instances, worker)
+
+
+async def serve(settings: Settings, *, role: Role = "all") -> None:
+    """Run the product until Ctrl-C or SIGTERM."""
+    with stop_signals() as stop:
+        async with contextlib.AsyncExitStack() as stack:
+            built = await stack.enter_async_context(product(settings))
+            addresses = {}
+            if role != "worker":
+                addresses = await stack.enter_async_context(on_the_network(built.app, settings))
+            if role != "api":
+                await stack.enter_async_context(working(built.worker))
+            log().info(Event.READY, role=role, **addresses)
+            await stop.wait()
+    log().info(Event.STOPPED)
+
+
+@contextlib.asynccontextmanager
+async def on_the_network(
+    app: ASGIApp, settings: Settings, *, tls: Tls | None = None
+) -> AsyncIterator[dict[str, str]]:
+    """
+    Serve http, and https where the settings say so.
+
+    Args:
+        app: What to serve.
+        settings: Where.
+        tls: The certificate; None means the settings' own.
+
+    Yields:
+        The base URLs: ``endpoint`` and, if there is one, ``tls_endpoint``.
+    """
+    if settings.tls_cert_file is not None and settings.tls_key_file is not None:
+        tls = Tls(settings.tls_cert_file, settings.tls_key_file)
+    if settings.listen_tls is not None and tls is None:
+        raise ConfigurationError(
+            f"{variable('listen_tls')} needs {variable('tls_cert_file')} "
+            f"and {variable('tls_key_file')}"
+        )
+    async with contextlib.AsyncExitStack() as stack:
+        listener = bind(*parse_listen("listen", settings.listen))
+        await stack.enter_async_context(serving(app, listener))
+        addresses = {"endpoint": f"http://{address_of(listener)}"}
+        if settings.listen_tls is not None:
+            secure = bind(*parse_listen("listen_tls", settings.listen_tls))
+            await stack.enter_async_context(serving(app, secure, tls=tls))
+            addresses["tls_endpoint"] = f"https://{address_of(secure)}"
+        yield addresses
+
+
+@contextlib.asynccontextmanager
+async def working(worker: Worker) -> AsyncIterator[None]:
+    """Let a worker work; on exit it finishes what it has in hand."""
+    task = asyncio.create_task(worker.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def database_url(settings: Settings) -> str:
+    """Where everything is kept."""
+    return settings.database_url or f"sqlite:///{settings.data_dir.absolute()}/heliograph.db"
+
+
+def master_key(settings: Settings) -> str:
+    """The key of secrets at rest: from the settings, or from a file that is made once."""
+    if settings.master_key is not None:
+        return settings.master_key
+    path = settings.data_dir / _KEY_FILE
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(made, "w") as file:
+            file.write(secrets.token_urlsafe(32))
+        log().info(Event.KEY_FILE_MADE, path=str(path))
+    return path.read_text().strip()
+
+
+def check_vapid_subject(settings: Settings) -> None:
+    """
+    Refuse a contact address that push services would refuse.
+
+    Raises:
+        ConfigurationError: Naming the setting.
+    """
+    try:
+        vapid.check_subject(settings.vapid_subject)
+    except ValueError as problem:
+        raise ConfigurationError(f"{variable('vapid_subject')}: {problem}") from None
+
+
+@contextlib.asynccontextmanager
+async def _client(settings: Settings, extra_ca: str | None) -> AsyncIterator[Client]:
+    authorities = [extra_ca] if extra_ca else []
+    if settings.extra_ca_file is not None:
+        authorities.append(_read_ca(settings.extra_ca_file))
+    client = Client(
+        allowed=[ipaddress.ip_network(network) for network in settings.egress_allow],
+        extra_ca="\n".join(authorities) or None,
+    )
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+def _read_ca(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as problem:
+        raise ConfigurationError(f"{variable('extra_ca_file')}: {problem}") from None
+
+
+@contextlib.contextmanager
+def _only_one(settings: Settings) -> Iterator[None]:
+    """
+    Hold a data directory for ourselves: SQLite has one writer, and leases are ours to end.
+
+    Raises:
+        ConfigurationError: Another process serves it.
+    """
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    with (settings.data_dir / _LOCK_FILE).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigurationError(
+                f"another process serves {settings.data_dir}; "
+                f"give this one a {variable('data_dir')} of its own"
+            ) from None
+        yield

@@ -1,0 +1,1 @@
+"""The three push services as pure functions: what to send, what the reply means."""

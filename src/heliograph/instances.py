@@ -1,0 +1,327 @@
+"""
+Instances: who may publish to which devices, with what credentials.
+
+Secrets are shown once, when they are made; at rest they are sealed, each bound to
+its instance and its column.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+import msgspec
+from cryptography import x509
+
+from heliograph.errors import InvalidInput
+from heliograph.model import (
+    ApnsCredentials,
+    FcmCredentials,
+    InstanceId,
+    InstanceNumber,
+    VapidKeys,
+    time_ordered_uuid,
+)
+from heliograph.storage import instances as rows
+from heliograph.storage.database import Database
+from heliograph.storage.instances import InstanceRow
+from heliograph.wire import ece, jws
+from heliograph.wire.seal import Seal
+
+Randomness = Callable[[int], bytes]
+"""So many unpredictable bytes; ``secrets.token_bytes`` in production."""
+
+_REMEMBERED: Final = timedelta(seconds=2)
+"""How long another process's change of an instance may go unnoticed."""
+
+_LONGEST_NAME: Final = 200
+
+_Credentials = TypeVar("_Credentials", ApnsCredentials, FcmCredentials)
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """An instance with its secrets open."""
+
+    number: InstanceNumber
+    id: InstanceId
+    name: str
+    created_at: datetime
+    secret_keys: tuple[str, ...] = field(repr=False)
+    """The current one first; a second one while the first is being rolled out."""
+    client_secret: str = field(repr=False)
+    app_secret: str = field(repr=False)
+    vapid: VapidKeys = field(repr=False)
+    apns: ApnsCredentials | None = field(repr=False)
+    fcm: FcmCredentials | None = field(repr=False)
+    verify_client_secret: bool
+
+
+class Instances:
+    """The instances of one database."""
+
+    def __init__(
+        self,
+        database: Database,
+        seal: Seal,
+        *,
+        clock: Callable[[], datetime],
+        randomness: Randomness,
+    ) -> None:
+        """Look at a database; nothing is read yet."""
+        self._database = database
+        self._seal = seal
+        self._clock = clock
+        self._randomness = randomness
+        self._remembered: dict[InstanceNumber | InstanceId, tuple[Instance, datetime]] = {}
+
+    async def create(self, name: str) -> Instance:
+        """
+        Make an instance with fresh secrets and a fresh VAPID pair.
+
+        Raises:
+            InvalidInput: The name is empty, longer than 200 characters, or not printable.
+        """
+        check_name(name)
+        instance = InstanceId(time_ordered_uuid(self._clock(), self._randomness(10)))
+        private_key = self._vapid_scalar()
+        secrets = {
+            "secret_key": self._new_secret_key().encode(),
+            "client_secret": self._randomness(32).hex().encode(),
+            "app_secret": self._randomness(32).hex().encode(),
+            "vapid_private_key": private_key,
+        }
+        values = {
+            "id": instance,
+            "name": name,
+            "created_at": self._clock(),
+            "vapid_public_key": ece.public_key_bytes(ece.private_key_of(private_key)),
+            "verify_client_secret": True,
+        } | {column: self._sealed(instance, column, value) for column, value in secrets.items()}
+        async with self._database.write() as connection:
+            await rows.add(connection, values)
+            row = await rows.find(connection, instance)
+        assert row is not None  # noqa: S101  (this transaction has just added it)
+        return self._opened(row)
+
+    async def find(self, instance: str) -> Instance | None:
+        """The instance with this id, in whatever case it is written; None if there is none."""
+        try:
+            known = InstanceId(str(UUID(instance)))
+        except ValueError:
+            return None
+        remembered = self._recall(known)
+        if remembered is not None:
+            return remembered
+        async with self._database.read() as connection:
+            return self._remember(await rows.find(connection, known))
+
+    async def find_numbered(self, number: InstanceNumber) -> Instance | None:
+        """The instance with this number; None if it has been deleted."""
+        remembered = self._recall(number)
+        if remembered is not None:
+            return remembered
+        async with self._database.read() as connection:
+            return self._remember(await rows.find_numbered(connection, number))
+
+    async def every(self) -> Sequence[Instance]:
+        """All instances, oldest first."""
+        async with self._database.read() as connection:
+            return [self._opened(row) for row in await rows.every(connection)]
+
+    async def rotate_key(self, instance: InstanceId) -> str | None:
+        """
+        Make a new secret key; the one before it stays good until the next rotation.
+
+        Returns:
+            The new key; None if there is no such instance.
+        """
+        key = self._new_secret_key()
+        async with self._database.write() as connection:
+            row = await rows.find(connection, instance)
+            if row is None:
+                return None
+            previous = self._open(instance, "secret_key", row.secret_key)
+            await rows.change(
+                connection,
+                instance,
+                {
+                    "secret_key": self._sealed(instance, "secret_key", key.encode()),
+                    "previous_secret_key": self._sealed(instance, "previous_secret_key", previous),
+                },
+            )
+        self._remembered.clear()
+        return key
+
+    async def change(
+        self,
+        instance: InstanceId,
+        *,
+        name: str | None = None,
+        verify_client_secret: bool | None = None,
+    ) -> bool:
+        """
+        Change what is not None; False if there is no such instance.
+
+        Raises:
+            InvalidInput: As for ``create``.
+        """
+        values: dict[str, Any] = {}
+        if name is not None:
+            check_name(name)
+            values["name"] = name
+        if verify_client_secret is not None:
+            values["verify_client_secret"] = verify_client_secret
+        if not values:
+            return await self.find(instance) is not None
+        return await self._change(instance, values)
+
+    async def set_apns(self, instance: InstanceId, credentials: ApnsCredentials) -> bool:
+        """
+        Keep an APNs signing key; False if there is no such instance.
+
+        Raises:
+            InvalidInput: The key is not a PEM P-256 private key, or a name is missing.
+        """
+        for name in ("key_id", "team_id", "topic"):
+            _check_word(name, getattr(credentials, name))
+        _check_server(credentials.endpoint, credentials.ca)
+        try:
+            jws.load_p256_private_key(credentials.key)
+        except ValueError as problem:
+            raise InvalidInput("key", str(problem)) from None
+        return await self._change_credentials(instance, "apns_credentials", credentials)
+
+    async def set_fcm(self, instance: InstanceId, credentials: FcmCredentials) -> bool:
+        """
+        Keep an FCM service account; False if there is no such instance.
+
+        Raises:
+            InvalidInput: Its private key is not a PEM RSA key, or a field is missing.
+        """
+        account = credentials.service_account
+        for name in ("project_id", "client_email", "private_key_id"):
+            _check_word(f"service_account.{name}", getattr(account, name))
+        _check_server(credentials.endpoint, credentials.ca)
+        _check_url("service_account.token_uri", account.token_uri)
+        try:
+            jws.load_rsa_private_key(account.private_key)
+        except ValueError as problem:
+            raise InvalidInput("service_account.private_key", str(problem)) from None
+        return await self._change_credentials(instance, "fcm_credentials", credentials)
+
+    async def remove_credentials(self, instance: InstanceId, *, apns: bool) -> bool:
+        """Forget an instance's credentials; False if there is no such instance."""
+        return await self._change(
+            instance, {"apns_credentials" if apns else "fcm_credentials": None}
+        )
+
+    async def delete(self, instance: InstanceId) -> bool:
+        """Delete an instance and all that it owns; False if there is no such instance."""
+        async with self._database.write() as connection:
+            removed = await rows.remove(connection, instance)
+        self._remembered.clear()
+        return removed
+
+    async def _change_credentials(
+        self, instance: InstanceId, column: str, credentials: ApnsCredentials | FcmCredentials
+    ) -> bool:
+        sealed = self._sealed(instance, column, msgspec.json.encode(credentials))
+        return await self._change(instance, {column: sealed})
+
+    async def _change(self, instance: InstanceId, values: dict[str, Any]) -> bool:
+        async with self._database.write() as connection:
+            changed = await rows.change(connection, instance, values)
+        self._remembered.clear()
+        return changed
+
+    def _recall(self, key: InstanceNumber | InstanceId) -> Instance | None:
+        instance, since = self._remembered.get(key, (None, self._clock()))
+        return instance if self._clock() - since < _REMEMBERED else None
+
+    def _remember(self, row: InstanceRow | None) -> Instance | None:
+        if row is None:
+            return None
+        instance = self._opened(row)
+        self._remembered[instance.id] = (instance, self._clock())
+        self._remembered[instance.number] = (instance, self._clock())
+        return instance
+
+    def _opened(self, row: InstanceRow) -> Instance:
+        keys = [self._open(row.id, "secret_key", row.secret_key)]
+        if row.previous_secret_key is not None:
+            keys.append(self._open(row.id, "previous_secret_key", row.previous_secret_key))
+        return Instance(
+            number=row.number,
+            id=row.id,
+            name=row.name,
+            created_at=row.created_at,
+            secret_keys=tuple(key.decode() for key in keys),
+            client_secret=self._open(row.id, "client_secret", row.client_secret).decode(),
+            app_secret=self._open(row.id, "app_secret", row.app_secret).decode(),
+            vapid=VapidKeys(
+                private_key=self._open(row.id, "vapid_private_key", row.vapid_private_key),
+                public_key=row.vapid_public_key,
+            ),
+            apns=self._credentials(row, "apns_credentials", ApnsCredentials),
+            fcm=self._credentials(row, "fcm_credentials", FcmCredentials),
+            verify_client_secret=row.verify_client_secret,
+        )
+
+    def _credentials(
+        self, row: InstanceRow, column: str, kind: type[_Credentials]
+    ) -> _Credentials | None:
+        sealed = getattr(row, column)
+        if sealed is None:
+            return None
+        return msgspec.json.decode(self._open(row.id, column, sealed), type=kind)
+
+    def _sealed(self, instance: InstanceId, column: str, value: bytes) -> bytes:
+        return self._seal.seal(
+            value, context=f"instances/{instance}/{column}", nonce=self._randomness(12)
+        )
+
+    def _open(self, instance: InstanceId, column: str, sealed: bytes) -> bytes:
+        return self._seal.open(sealed, context=f"instances/{instance}/{column}")
+
+    def _new_secret_key(self) -> str:
+        """64 upper-case hexadecimal digits: the form of a Beams secret key."""
+        return self._randomness(32).hex().upper()
+
+    def _vapid_scalar(self) -> bytes:
+        """A P-256 private key: almost every 32 bytes are one."""
+        while True:
+            scalar = self._randomness(32)
+            try:
+                ece.private_key_of(scalar)
+            except ValueError:
+                continue
+            return scalar
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that nobody could read in a list."""
+    if not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable():
+        raise InvalidInput("name", f"must be 1 to {_LONGEST_NAME} printable characters")
+
+
+def _check_word(field_name: str, value: str) -> None:
+    if not value or not value.isascii() or not value.isprintable() or " " in value:
+        raise InvalidInput(field_name, "must be a non-empty ASCII word")
+
+
+def _check_server(endpoint: str | None, ca: str | None) -> None:
+    if endpoint is not None:
+        _check_url("endpoint", endpoint)
+    if ca is not None:
+        try:
+            x509.load_pem_x509_certificates(ca.encode())
+        except ValueError:
+            raise InvalidInput("ca", "must be certificates in PEM") from None
+
+
+def _check_url(field_name: str, url: str) -> None:
+    scheme, separator, rest = url.partition("://")
+    if scheme not in ("https", "http") or not separator or not rest or not url.isascii():
+        raise InvalidInput(field_name, "must be an http(s) address")

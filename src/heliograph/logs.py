@@ -1,0 +1,61 @@
+"""
+Log lines: one event each, with ids and never with tokens, secrets or payloads.
+
+Events are named here, so that what can appear in a log is one list.
+"""
+
+import logging
+import sys
+from enum import StrEnum
+from typing import Literal
+
+import structlog
+
+
+class Event(StrEnum):
+    """Everything that we ever log, by name."""
+
+    STARTED = "started"
+    READY = "ready"
+    STOPPED = "stopped"
+    KEY_FILE_MADE = "key_file_made"
+    PUBLISH_ACCEPTED = "publish_accepted"
+    PUBLISH_EXPANDED = "publish_expanded"
+    BATCH_SETTLED = "batch_settled"
+    BATCH_ABANDONED = "batch_abandoned"
+    DEVICE_PRUNED = "device_pruned"
+    CREDENTIALS_REFUSED = "credentials_refused"
+    REQUEST_FAILED = "request_failed"
+    WORKER_FAILED = "worker_failed"
+
+
+def configure(*, level: str, style: Literal["auto", "console", "json"]) -> None:
+    """Send every log line to standard error, for people or for machines."""
+    human = style == "console" or (style == "auto" and sys.stderr.isatty())
+    # Tracebacks without local variables: those hold tokens and payloads.
+    for_people: list[structlog.typing.Processor] = [
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    ]
+    for_machines: list[structlog.typing.Processor] = [
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(),
+    ]
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *(for_people if human else for_machines),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    # Libraries speak through the standard library, and only when something is wrong.
+    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s", force=True)
+
+
+def get() -> structlog.typing.FilteringBoundLogger:
+    """The logger; its first argument is always an ``Event``."""
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+    return logger

@@ -1,0 +1,56 @@
+"""Every metric, in one place, each with the sentence that documents it."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+
+class Metrics:
+    """The product's own registry; made once, passed down."""
+
+    def __init__(self) -> None:
+        """Register every metric, so that each is exposed from the first scrape on."""
+        self.registry = CollectorRegistry()
+        self.publishes = Counter(
+            "heliograph_publishes",
+            "Publishes accepted, by what they address: users or interests.",
+            ["target"],
+            registry=self.registry,
+        )
+        self.deliveries = Counter(
+            "heliograph_deliveries",
+            "Deliveries that reached an end, by gateway and end: sent, failed, expired, cancelled.",
+            ["gateway", "end"],
+            registry=self.registry,
+        )
+        self.attempts = Counter(
+            "heliograph_attempts",
+            "Answers of gateways, by gateway and outcome.",
+            ["gateway", "outcome"],
+            registry=self.registry,
+        )
+        self.pruned = Counter(
+            "heliograph_devices_pruned",
+            "Devices removed because their gateway said that they are gone.",
+            ["gateway"],
+            registry=self.registry,
+        )
+        self.batch_seconds = Histogram(
+            "heliograph_batch_seconds",
+            "Time from taking a batch of deliveries to its settlement, by gateway.",
+            ["gateway"],
+            registry=self.registry,
+        )
+        self.batches_in_hand = Gauge(
+            "heliograph_batches_in_hand",
+            "Batches that this worker is working on now.",
+            registry=self.registry,
+        )
+        self.requests = Counter(
+            "heliograph_http_requests",
+            "HTTP requests answered, by API and status class.",
+            ["api", "status"],
+            registry=self.registry,
+        )
+
+    def exposition(self) -> bytes:
+        """The text that ``/metrics`` answers (Prometheus exposition format)."""
+        return generate_latest(self.registry)

@@ -1,0 +1,278 @@
+"""
+Our words, as types.
+
+Everything above speaks in these values; a dialect translates into them at its
+door and a gateway out of them at the other end. Nothing here does any I/O, and
+time and randomness are arguments.
+
+Ids are what the outside sees; *numbers* are the database's own ascending serials,
+which never leave the product.
+"""
+
+import hashlib
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import NewType, assert_never
+
+InstanceId = NewType("InstanceId", str)
+"""A UUID in its canonical lower-case form."""
+
+DeviceId = NewType("DeviceId", str)
+"""``{gateway}-{uuid}``, opaque to clients; knowing it is the device's credential."""
+
+UserId = NewType("UserId", str)
+"""What the customer calls a person: 1 to 164 characters, no NUL."""
+
+PublishId = NewType("PublishId", str)
+"""``pubid-{uuid}``."""
+
+Interest = NewType("Interest", str)
+"""1 to 164 characters of ``[A-Za-z0-9_\\-=@,.;]``."""
+
+InstanceNumber = NewType("InstanceNumber", int)
+DeviceNumber = NewType("DeviceNumber", int)
+PublishNumber = NewType("PublishNumber", int)
+WorkNumber = NewType("WorkNumber", int)
+
+
+class Gateway(StrEnum):
+    """A push service, by the name its devices carry in their ids."""
+
+    APNS = "apns"
+    FCM = "fcm"
+    WEB = "web"
+
+
+class Environment(StrEnum):
+    """Which of Apple's two worlds an APNs token was minted in."""
+
+    PRODUCTION = "production"
+    SANDBOX = "sandbox"
+
+
+# --- where a device is reached -------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ApnsAddress:
+    """One app on one Apple device."""
+
+    token: str
+    """Lower-case hex; its length is Apple's business."""
+    topic: str | None = None
+    """The app's bundle id; None means the one that the instance's credentials name."""
+    environment: Environment | None = None
+    """None until a gateway's answer has told us."""
+
+
+@dataclass(frozen=True, slots=True)
+class FcmAddress:
+    """One app on one Android device."""
+
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class WebAddress:
+    """One browser's subscription on one site (W3C Push API, ``PushSubscription``)."""
+
+    endpoint: str
+    p256dh: bytes
+    """The browser's public key: 65 bytes, an uncompressed P-256 point."""
+    auth: bytes
+    """The authentication secret: 16 bytes."""
+
+
+Address = ApnsAddress | FcmAddress | WebAddress
+
+
+def gateway_of(address: Address) -> Gateway:
+    """The push service that an address belongs to."""
+    match address:
+        case ApnsAddress():
+            return Gateway.APNS
+        case FcmAddress():
+            return Gateway.FCM
+        case WebAddress():
+            return Gateway.WEB
+        case _:
+            assert_never(address)
+
+
+def address_digest(address: Address) -> bytes:
+    """
+    What makes two registrations the same device: 32 bytes.
+
+    A browser is known by its endpoint alone, because a subscription's keys may be
+    re-read in another form but its endpoint never changes.
+    """
+    match address:
+        case ApnsAddress(token=name) | FcmAddress(token=name) | WebAddress(endpoint=name):
+            return hashlib.sha256(f"{gateway_of(address)}:{name}".encode()).digest()
+        case _:
+            assert_never(address)
+
+
+# --- what a device is sent -----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ApnsMessage:
+    """What every Apple device of a publish receives."""
+
+    payload: bytes
+    """UTF-8 JSON, at most 4,096 bytes (VoIP: 5,120)."""
+    push_type: str = "alert"
+    """The ``apns-push-type`` header."""
+    priority: int = 10
+    """10, 5 or 1; a background push must be 5."""
+    collapse_id: str | None = None
+    """At most 64 bytes of UTF-8."""
+    expiration: int | None = None
+    """Seconds since the epoch; 0 is "try once"; None leaves it to Apple."""
+
+
+@dataclass(frozen=True, slots=True)
+class FcmMessage:
+    """What every Android device of a publish receives."""
+
+    message: bytes
+    """An FCM v1 ``message`` object without its target, as UTF-8 JSON."""
+    ttl_seconds: int | None = None
+    """How long it is worth sending; the same value stands in the message."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebMessage:
+    """What every browser of a publish receives."""
+
+    payload: bytes
+    """Plain text, at most 3,993 bytes; encrypted for each browser."""
+    ttl_seconds: int = 2_419_200
+    """0 to 2,419,200 (four weeks)."""
+    urgency: str | None = None
+    """``very-low``, ``low``, ``normal`` or ``high`` (RFC 8030 §5.3)."""
+    topic: str | None = None
+    """At most 32 characters of the base64url alphabet (RFC 8030 §5.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Messages:
+    """One publish in each gateway's form; None means nothing for that gateway."""
+
+    apns: ApnsMessage | None = None
+    fcm: FcmMessage | None = None
+    web: WebMessage | None = None
+
+    def gateways(self) -> list[Gateway]:
+        """The gateways that have something to send, in a fixed order."""
+        present = ((Gateway.APNS, self.apns), (Gateway.FCM, self.fcm), (Gateway.WEB, self.web))
+        return [gateway for gateway, message in present if message is not None]
+
+
+# --- whom a publish addresses --------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ToUsers:
+    """Every device on which one of these people is logged in."""
+
+    users: tuple[UserId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ToInterests:
+    """Every device subscribed to at least one of these interests, once."""
+
+    interests: tuple[Interest, ...]
+
+
+Target = ToUsers | ToInterests
+
+
+# --- what an instance holds ----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ApnsCredentials:
+    """An APNs signing key (a .p8 file) and what Apple knows it by."""
+
+    key: str
+    """PEM of the P-256 private key."""
+    key_id: str
+    team_id: str
+    topic: str
+    """The default bundle id, for devices that registered without one."""
+    endpoint: str | None = None
+    """Base URL instead of Apple's, for sandboxes and tests."""
+    ca: str | None = None
+    """PEM of a certificate authority to trust besides the system's."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAccount:
+    """The fields of a Google service-account file that FCM needs."""
+
+    project_id: str
+    client_email: str
+    private_key: str
+    """PEM of an RSA private key."""
+    private_key_id: str
+    token_uri: str = "https://oauth2.googleapis.com/token"  # noqa: S105  (an address, not a secret)
+
+
+@dataclass(frozen=True, slots=True)
+class FcmCredentials:
+    """A Firebase project, and the account that may send for it."""
+
+    service_account: ServiceAccount
+    endpoint: str | None = None
+    """Base URL instead of Google's, for sandboxes and tests."""
+    ca: str | None = None
+    """PEM of a certificate authority to trust besides the system's."""
+
+
+@dataclass(frozen=True, slots=True)
+class VapidKeys:
+    """The P-256 pair that browsers know an instance by (RFC 8292)."""
+
+    private_key: bytes
+    """The scalar: 32 bytes."""
+    public_key: bytes
+    """The uncompressed point: 65 bytes."""
+
+
+# --- ids -----------------------------------------------------------------------------
+
+
+def time_ordered_uuid(now: datetime, randomness: bytes) -> str:
+    """
+    A UUID of version 7 (RFC 9562 §5.7): later ones sort after earlier ones.
+
+    Indexes then grow at their end, where random ones cost tens of microseconds an
+    insert.
+
+    Args:
+        now: An aware instant; its millisecond leads the id.
+        randomness: At least 10 bytes, unpredictable, for the other 74 bits.
+    """
+    milliseconds = int(now.timestamp() * 1000) & 0xFFFF_FFFF_FFFF
+    tail = bytearray(randomness[:10])
+    tail[0] = 0x70 | (tail[0] & 0x0F)
+    tail[2] = 0x80 | (tail[2] & 0x3F)
+    return str(uuid.UUID(bytes=milliseconds.to_bytes(6, "big") + bytes(tail)))
+
+
+def delivery_id(publish: PublishId, device: DeviceId) -> str:
+    """
+    The UUID of one publish to one device; the same at every attempt.
+
+    It goes out as ``apns-id``, so that a repeat after a crash is recognisable. It is
+    derived, not stored: version 8 (RFC 9562 §5.8) over a SHA-256 of both ids.
+    """
+    digest = bytearray(hashlib.sha256(f"{publish}/{device}".encode()).digest()[:16])
+    digest[6] = 0x80 | (digest[6] & 0x0F)
+    digest[8] = 0x80 | (digest[8] & 0x3F)
+    return str(uuid.UUID(bytes=bytes(digest)))

@@ -1,0 +1,1 @@
+"""A publish's life, one verb a file: accept, expand, deliver, verdict, settle."""

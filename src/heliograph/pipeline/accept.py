@@ -1,0 +1,56 @@
+"""
+Accept: the publish is committed, and only then answered.
+
+From the commit on it survives whatever happens to this process.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from heliograph.instances import Instance, Randomness
+from heliograph.logs import Event
+from heliograph.logs import get as log
+from heliograph.metrics import Metrics
+from heliograph.model import Messages, PublishId, Target, ToUsers, time_ordered_uuid
+from heliograph.queue.database import DatabaseQueue
+from heliograph.storage import publishes, work
+from heliograph.storage.database import Database
+
+
+class Accept:
+    """The beginning of every publish, whatever dialect it was asked for in."""
+
+    def __init__(
+        self,
+        database: Database,
+        queue: DatabaseQueue,
+        metrics: Metrics,
+        *,
+        clock: Callable[[], datetime],
+        randomness: Randomness,
+    ) -> None:
+        """Put publishes into a database and tell its queue."""
+        self._database = database
+        self._queue = queue
+        self._metrics = metrics
+        self._clock = clock
+        self._randomness = randomness
+
+    def new_id(self) -> PublishId:
+        """An id for a publish; its messages carry it, so it comes before them."""
+        return PublishId(f"pubid-{time_ordered_uuid(self._clock(), self._randomness(10))}")
+
+    async def accept(
+        self, instance: Instance, publish: PublishId, target: Target, messages: Messages
+    ) -> None:
+        """Commit a publish and the work of expanding it, in one transaction."""
+        now = self._clock()
+        async with self._database.write() as connection:
+            number = await publishes.add(
+                connection, instance.number, publish, target, messages, now=now
+            )
+            await work.add_expansion(connection, number, instance.number, now=now)
+        self._queue.announce()
+        kind = "users" if isinstance(target, ToUsers) else "interests"
+        self._metrics.publishes.labels(kind).inc()
+        log().info(Event.PUBLISH_ACCEPTED, instance=instance.id, publish=publish, target=kind)

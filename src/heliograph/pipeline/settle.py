@@ -1,0 +1,105 @@
+"""
+Settle: what came of a batch is stored in one commit, and only then is the work gone.
+
+The commit holds everything that follows from it: a row of outcomes, the publish's
+counts, the devices that are pruned, and a batch for those to be tried again. Either
+all of it happens or, after a crash, the batch is delivered again.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from heliograph.model import DeviceNumber
+from heliograph.pipeline.verdict import Again, Over, Verdict
+from heliograph.storage import devices, outcomes, publishes, work
+from heliograph.storage.database import Database
+from heliograph.storage.outcomes import Result
+from heliograph.storage.publishes import End
+from heliograph.storage.work import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What a settled batch amounted to."""
+
+    ends: Mapping[End, int]
+    again: int
+    pruned: Mapping[DeviceNumber, str] = field(default_factory=dict)
+    """The devices taken out of service, and the gateway's word for why."""
+
+
+async def settle(
+    database: Database,
+    batch: Batch,
+    verdicts: Mapping[DeviceNumber, Verdict],
+    *,
+    now: datetime,
+) -> Settlement | None:
+    """
+    Store what came of a batch, in one transaction.
+
+    Args:
+        database: Where.
+        batch: The work, which is gone afterwards.
+        verdicts: One for each of its devices.
+        now: When.
+
+    Returns:
+        None, and nothing is stored, if somebody else has settled it already.
+    """
+    ordered = [verdicts[DeviceNumber(number)] for number in batch.devices]
+    ends: Counter[End] = Counter(each.end for each in ordered if isinstance(each, Over))
+    async with database.write() as connection:
+        if not await work.remove(connection, batch.number):
+            return None
+        results = [_result(each) for each in ordered]
+        await outcomes.add(connection, batch, results, _reasons(verdicts), now=now)
+        await publishes.add_ends(connection, batch.publish, ends)
+        for due_at, numbers in _to_try_again(batch, verdicts).items():
+            await work.add_batch(
+                connection,
+                batch.publish,
+                batch.instance,
+                batch.gateway,
+                batch.environment,
+                numbers,
+                attempt=batch.attempt + 1,
+                due_at=due_at,
+            )
+        pruned = {}
+        for number, verdict in verdicts.items():
+            if isinstance(verdict, Over) and verdict.prune is not None:
+                gone = verdict.prune
+                if await devices.prune(
+                    connection,
+                    number,
+                    reason=gone.reason,
+                    unless_registered_after=gone.since,
+                    now=now,
+                ):
+                    pruned[number] = gone.reason
+    return Settlement(ends, len(ordered) - ends.total(), pruned)
+
+
+def _result(verdict: Verdict) -> Result:
+    return "again" if isinstance(verdict, Again) else verdict.end
+
+
+def _reasons(verdicts: Mapping[DeviceNumber, Verdict]) -> dict[DeviceNumber, str]:
+    return {
+        number: verdict.reason for number, verdict in verdicts.items() if verdict.reason is not None
+    }
+
+
+def _to_try_again(
+    batch: Batch, verdicts: Mapping[DeviceNumber, Verdict]
+) -> dict[datetime, list[DeviceNumber]]:
+    """Those who wait for the same instant wait together, in ascending order."""
+    waiting: dict[datetime, list[DeviceNumber]] = defaultdict(list)
+    for number in map(DeviceNumber, batch.devices):
+        verdict = verdicts[number]
+        if isinstance(verdict, Again):
+            waiting[verdict.at].append(number)
+    return waiting

@@ -1,0 +1,155 @@
+"""
+What we do about an outcome. Pure: the clock and the dice are arguments.
+
+==============  ====================================================================
+outcome         verdict
+==============  ====================================================================
+Sent            over: sent
+Gone            over: failed, and the device is pruned
+Suspect         over: failed; the device stays, for a wrong setting looks the same
+Rejected        over: failed; the message is at fault
+Refused         again, until it expires: our credentials are at fault, and may be mended
+Unavailable     again, after the longer of our back-off and what the gateway asked for
+Interrupted     again, soon: the connection was at fault
+==============  ====================================================================
+
+Whatever would be tried again after it is no longer worth anything has expired.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, assert_never
+
+from heliograph.gateways.contract import (
+    Gone,
+    Interrupted,
+    Outcome,
+    Refused,
+    Rejected,
+    Sent,
+    Suspect,
+    Unavailable,
+)
+from heliograph.model import ApnsMessage, FcmMessage, WebMessage
+from heliograph.storage.publishes import End
+
+FIRST_WAIT: Final = timedelta(seconds=10)
+"""The longest first wait: what Google asks for before a first retry."""
+
+LONGEST_WAIT: Final = timedelta(minutes=15)
+"""What Apple asks for after a 5xx."""
+
+REFUSED_WAIT: Final = timedelta(minutes=1)
+"""How often refused credentials are tried again."""
+
+MOST_ATTEMPTS: Final = 40
+"""About eight hours of an unavailable gateway; refused credentials do not count."""
+
+DEFAULT_LIFETIME: Final = timedelta(days=28)
+"""How long a message is worth sending if nobody says: FCM's and Beams' own default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """A delivery has come to its end."""
+
+    end: End
+    reason: str | None = None
+    prune: Gone | None = None
+    """What the gateway said, if the device is to be taken out of service."""
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """A delivery is to be tried again."""
+
+    at: datetime
+    reason: str
+
+
+Verdict = Over | Again
+
+
+def verdict(
+    outcome: Outcome, *, attempt: int, expires_at: datetime, now: datetime, dice: float
+) -> Verdict:
+    """
+    Decide.
+
+    Args:
+        outcome: What the gateway answered.
+        attempt: Which attempt that was; 1 is the first.
+        expires_at: From when on the message is worth nothing.
+        now: The time.
+        dice: A random number from 0 up to 1, for the jitter.
+    """
+    match outcome:
+        case Sent():
+            return Over("sent")
+        case Gone(reason=reason):
+            return Over("failed", reason, prune=outcome)
+        case Suspect(reason=reason) | Rejected(reason=reason):
+            return Over("failed", reason)
+        case Refused(reason=reason):
+            return _again(now + REFUSED_WAIT, reason, expires_at)
+        case Unavailable(reason=reason, retry_after=asked):
+            if attempt >= MOST_ATTEMPTS:
+                return Over("failed", f"{reason}; gave up after {attempt} attempts")
+            wait = max(backoff(attempt, dice=dice), asked or timedelta(0))
+            return _again(now + wait, reason, expires_at)
+        case Interrupted(reason=reason):
+            if attempt >= MOST_ATTEMPTS:
+                return Over("failed", f"{reason}; gave up after {attempt} attempts")
+            return _again(now + backoff(attempt, dice=dice), reason, expires_at)
+        case _:
+            assert_never(outcome)
+
+
+def backoff(attempt: int, *, dice: float) -> timedelta:
+    """
+    How long to wait before the next attempt: exponential, with full jitter.
+
+    Full jitter (anything from nothing to the whole wait) spreads a crowd that failed
+    together the best.
+    """
+    doublings: int = min(attempt - 1, 16)
+    longest = min(FIRST_WAIT * (1 << doublings), LONGEST_WAIT)
+    return longest * dice
+
+
+def expires_at(
+    message: ApnsMessage | FcmMessage | WebMessage, *, accepted_at: datetime
+) -> datetime:
+    """
+    From when on a message is worth nothing.
+
+    A lifetime of zero means one try, which ``is_expired`` honours.
+    """
+    match message:
+        case ApnsMessage(expiration=None):
+            return accepted_at + DEFAULT_LIFETIME
+        case ApnsMessage(expiration=0):
+            return accepted_at
+        case ApnsMessage(expiration=int(seconds)):
+            return min(
+                datetime.fromtimestamp(min(seconds, _YEAR_9999), UTC),
+                accepted_at + DEFAULT_LIFETIME,
+            )
+        case FcmMessage(ttl_seconds=None):
+            return accepted_at + DEFAULT_LIFETIME
+        case FcmMessage(ttl_seconds=int(seconds)) | WebMessage(ttl_seconds=seconds):
+            return accepted_at + timedelta(seconds=seconds)
+    raise AssertionError("an expiration or a time to live is an int or None")
+
+
+_YEAR_9999: Final = 253_402_300_799
+
+
+def is_expired(expires_at: datetime, *, accepted_at: datetime, attempt: int, now: datetime) -> bool:
+    """Whether a delivery is past its time; a lifetime of zero allows the first attempt."""
+    one_try = expires_at <= accepted_at
+    return attempt > 1 if one_try else now >= expires_at
+
+
+def _again(at: datetime, reason: str, expires_at: datetime) -> Verdict:
+    return Over("expired", reason) if at >= expires_at else Again(at, reason)

@@ -1,0 +1,218 @@
+"""
+The worker: takes work from the queue and walks it through the pipeline.
+
+It holds a lease on what it has in hand and extends it while it is alive. Asked to
+stop, it finishes what is under way and hands the rest back.
+"""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+from heliograph.gateways.contract import Outcome, Refused
+from heliograph.instances import Instances
+from heliograph.logs import Event
+from heliograph.logs import get as log
+from heliograph.metrics import Metrics
+from heliograph.model import DeviceNumber, WorkNumber
+from heliograph.pipeline.deliver import Deliver
+from heliograph.pipeline.expand import expand
+from heliograph.pipeline.settle import Settlement, settle
+from heliograph.pipeline.verdict import Over, Verdict, expires_at, is_expired, verdict
+from heliograph.queue.database import LEASE, DatabaseQueue
+from heliograph.storage import devices, publishes
+from heliograph.storage.database import Database
+from heliograph.storage.publishes import Publish
+from heliograph.storage.work import Batch, Expansion, Work
+
+_HEARTBEAT: Final = LEASE / 4
+
+_AFTER_FAILURE: Final = timedelta(seconds=10)
+"""How long work rests that we could not do for a reason of our own."""
+
+_TO_FINISH: Final = timedelta(seconds=8)
+"""How long a stop waits for what is under way; the process has 15 seconds in all."""
+
+
+class Worker:
+    """One worker of one process."""
+
+    def __init__(
+        self,
+        database: Database,
+        queue: DatabaseQueue,
+        instances: Instances,
+        deliver: Deliver,
+        metrics: Metrics,
+        *,
+        concurrency: int,
+        batch_size: int,
+        clock: Callable[[], datetime],
+        dice: Callable[[], float] = random.random,
+    ) -> None:
+        """
+        Make a worker; nothing is taken yet.
+
+        Args:
+            database: Where everything is kept.
+            queue: Where work comes from.
+            instances: Whose credentials to use.
+            deliver: What takes messages to gateways.
+            metrics: Where to count.
+            concurrency: Pieces of work in hand at once.
+            batch_size: Devices in one batch, at most.
+            clock: The time.
+            dice: Numbers from 0 up to 1, for the jitter of retries.
+        """
+        self._database = database
+        self._queue = queue
+        self._instances = instances
+        self._deliver = deliver
+        self._metrics = metrics
+        self._concurrency = concurrency
+        self._batch_size = batch_size
+        self._clock = clock
+        self._dice = dice
+        self._in_hand: dict[asyncio.Task[None], WorkNumber] = {}
+
+    async def run(self) -> None:
+        """Work until cancelled; then finish what is under way, and hand the rest back."""
+        heartbeat = asyncio.create_task(self._keep_leases())
+        try:
+            while True:
+                await self._take()
+        finally:
+            heartbeat.cancel()
+            await self._put_down()
+
+    async def run_until_idle(self) -> None:
+        """Do everything that is due now, then return."""
+        while work := await self._queue.take(self._concurrency):
+            await asyncio.gather(*[self._do(each) for each in work])
+
+    async def _take(self) -> None:
+        """Fill our hands; return when there is reason to look again."""
+        free = self._concurrency - len(self._in_hand)
+        taken = await self._queue.take(free) if free else []
+        for work in taken:
+            task = asyncio.create_task(self._do(work))
+            self._in_hand[task] = work.number
+            task.add_done_callback(self._let_go)
+        if len(taken) < free:
+            await self._queue.wait()
+        else:
+            await asyncio.wait(self._in_hand, return_when=asyncio.FIRST_COMPLETED)
+
+    def _let_go(self, task: asyncio.Task[None]) -> None:
+        del self._in_hand[task]
+        self._metrics.batches_in_hand.set(len(self._in_hand))
+
+    async def _keep_leases(self) -> None:
+        while True:
+            await asyncio.sleep(_HEARTBEAT.total_seconds())
+            if self._in_hand:
+                await self._queue.extend(list(self._in_hand.values()))
+
+    async def _put_down(self) -> None:
+        if not self._in_hand:
+            return
+        _, unfinished = await asyncio.wait(list(self._in_hand), timeout=_TO_FINISH.total_seconds())
+        numbers = [self._in_hand[task] for task in unfinished]
+        for task in unfinished:
+            task.cancel()
+        await asyncio.gather(*unfinished, return_exceptions=True)
+        if numbers:
+            await self._queue.hand_back(numbers)
+
+    async def _do(self, work: Work) -> None:
+        self._metrics.batches_in_hand.set(len(self._in_hand))
+        try:
+            if isinstance(work, Expansion):
+                await expand(self._database, work, page_size=self._batch_size, now=self._clock())
+                self._queue.announce()
+            else:
+                await self._do_batch(work)
+        except Exception as problem:  # noqa: BLE001  (whatever it is, the work must not be lost)
+            log().error(
+                Event.WORKER_FAILED, work=work.number, problem=type(problem).__name__, exc_info=True
+            )
+            await self._queue.hand_back([work.number], after=_AFTER_FAILURE)
+
+    async def _do_batch(self, batch: Batch) -> None:
+        with self._metrics.batch_seconds.labels(batch.gateway).time():
+            async with self._database.read() as connection:
+                publish = await publishes.find(connection, batch.publish)
+            if publish is None:
+                log().info(Event.BATCH_ABANDONED, work=batch.number)
+                return  # its instance was deleted, and the work with it
+            verdicts, outcomes = await self._verdicts(batch, publish)
+            settlement = await settle(self._database, batch, verdicts, now=self._clock())
+        if settlement is not None:
+            self._report(batch, publish, settlement, outcomes)
+        self._queue.announce()
+
+    async def _verdicts(
+        self, batch: Batch, publish: Publish
+    ) -> tuple[dict[DeviceNumber, Verdict], dict[DeviceNumber, Outcome]]:
+        """Deliver what is still worth delivering; a verdict for each device of the batch."""
+        numbers = [DeviceNumber(number) for number in batch.devices]
+        message = getattr(publish.messages, batch.gateway)
+        deadline = expires_at(message, accepted_at=publish.accepted_at)
+        if is_expired(
+            deadline,
+            accepted_at=publish.accepted_at,
+            attempt=batch.attempt,
+            now=self._clock(),
+        ):
+            return dict.fromkeys(numbers, Over("expired")), {}
+        instance = await self._instances.find_numbered(batch.instance)
+        if instance is None:
+            return dict.fromkeys(numbers, Over("cancelled", "InstanceDeleted")), {}
+        async with self._database.read() as connection:
+            present = await devices.still_addressed(
+                connection, batch.instance, publish.target, batch.devices
+            )
+        outcomes = await self._deliver.deliver(publish, instance, batch.gateway, present)
+        now, dice = self._clock(), self._dice()
+        verdicts: dict[DeviceNumber, Verdict] = dict.fromkeys(
+            numbers, Over("cancelled", "NoLongerAddressed")
+        )
+        for number, outcome in outcomes.items():
+            verdicts[number] = verdict(
+                outcome, attempt=batch.attempt, expires_at=deadline, now=now, dice=dice
+            )
+        return verdicts, outcomes
+
+    def _report(
+        self,
+        batch: Batch,
+        publish: Publish,
+        settlement: Settlement,
+        outcomes: dict[DeviceNumber, Outcome],
+    ) -> None:
+        for end, count in settlement.ends.items():
+            self._metrics.deliveries.labels(batch.gateway, end).inc(count)
+        for kind, count in Counter(type(each).__name__ for each in outcomes.values()).items():
+            self._metrics.attempts.labels(batch.gateway, kind.lower()).inc(count)
+        for number, reason in settlement.pruned.items():
+            self._metrics.pruned.labels(batch.gateway).inc()
+            log().info(Event.DEVICE_PRUNED, device_number=number, reason=reason)
+        refused = {each.reason for each in outcomes.values() if isinstance(each, Refused)}
+        for reason in sorted(refused):
+            log().error(
+                Event.CREDENTIALS_REFUSED,
+                instance_number=batch.instance,
+                gateway=batch.gateway,
+                reason=reason,
+            )
+        log().info(
+            Event.BATCH_SETTLED,
+            publish=publish.id,
+            gateway=batch.gateway,
+            attempt=batch.attempt,
+            again=settlement.again,
+            ends=dict(settlement.ends),
+        )

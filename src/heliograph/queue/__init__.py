@@ -1,0 +1,1 @@
+"""Work that waits for a worker, and is held by one worker at a time."""

@@ -1,0 +1,225 @@
+"""
+The rules that every dialect shares: which device is whose, and what it subscribes to.
+
+A device is known by its address: registering an address again finds the device that
+was there, with its interests and its user. A person keeps at most so many devices,
+and a device belongs to at most one person, until it is cleared.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from heliograph.errors import InvalidInput, TooManyDevices, UserTaken
+from heliograph.instances import Randomness
+from heliograph.model import (
+    Address,
+    DeviceId,
+    DeviceNumber,
+    InstanceNumber,
+    Interest,
+    UserId,
+    gateway_of,
+    time_ordered_uuid,
+)
+from heliograph.storage import devices, interests, users
+from heliograph.storage.database import Database
+from heliograph.storage.devices import Device
+
+MOST_INTERESTS: Final = 5000
+"""Interests that one device can have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What a device is told when it registers."""
+
+    id: DeviceId
+    interests: Sequence[Interest]
+    """Those it had already; a device that is new has none."""
+
+
+class Registry:
+    """The devices, users and interests of one database. Every method is one transaction."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        clock: Callable[[], datetime],
+        randomness: Randomness,
+        max_devices_per_user: int,
+    ) -> None:
+        """Look at a database; nothing is read yet."""
+        self._database = database
+        self._clock = clock
+        self._randomness = randomness
+        self._max_devices_per_user = max_devices_per_user
+
+    async def register(
+        self, instance: InstanceNumber, address: Address, metadata: dict[str, Any]
+    ) -> Registration:
+        """Make a device reachable at an address; a known address keeps its device."""
+        now = self._clock()
+        async with self._database.write() as connection:
+            number = await devices.find_address(connection, instance, address)
+            if number is None:
+                device = self._new_device_id(address, now)
+                await devices.add(connection, instance, device, address, metadata, now=now)
+                return Registration(device, [])
+            await devices.renew(connection, number, address, metadata, now=now)
+            known = await devices.id_of(connection, number)
+            return Registration(known, await interests.of_device(connection, number))
+
+    async def find(self, instance: InstanceNumber, device: DeviceId) -> Device | None:
+        """A device; None if there is none with this id."""
+        async with self._database.read() as connection:
+            return await devices.find(connection, instance, device)
+
+    async def page(
+        self,
+        instance: InstanceNumber,
+        *,
+        user: UserId | None,
+        after: DeviceNumber,
+        limit: int,
+    ) -> Sequence[Device]:
+        """Devices of an instance, or of one user, in the order they were made."""
+        async with self._database.read() as connection:
+            return await devices.page(connection, instance, user=user, after=after, limit=limit)
+
+    async def unregister(self, instance: InstanceNumber, device: DeviceId) -> bool:
+        """Forget a device with its interests and its user; False if there was none."""
+        async with self._database.write() as connection:
+            found = await devices.find(connection, instance, device)
+            if found is None:
+                return False
+            await devices.remove(connection, found.number)
+            return True
+
+    async def set_metadata(
+        self, instance: InstanceNumber, device: DeviceId, metadata: dict[str, Any]
+    ) -> bool:
+        """Keep what a device says about itself; False if there is no such device."""
+        async with self._database.write() as connection:
+            found = await devices.find(connection, instance, device, lock=True)
+            if found is None:
+                return False
+            await devices.change(connection, found.number, metadata=metadata)
+            return True
+
+    async def move(self, instance: InstanceNumber, device: DeviceId, address: Address) -> bool:
+        """
+        Give a device another address, and keep everything else.
+
+        A device that held the address before gives way: an address is one device.
+
+        Returns:
+            False if there is no such device.
+        """
+        async with self._database.write() as connection:
+            found = await devices.find(connection, instance, device, lock=True)
+            if found is None:
+                return False
+            holder = await devices.find_address(connection, instance, address)
+            if holder is not None and holder != found.number:
+                await devices.remove(connection, holder)
+            await devices.move(connection, found.number, address, now=self._clock())
+            return True
+
+    async def bind_user(self, instance: InstanceNumber, device: DeviceId, user: UserId) -> bool:
+        """
+        Log a person in on a device; the same person again changes nothing.
+
+        Returns:
+            False if there is no such device.
+
+        Raises:
+            UserTaken: Somebody else is logged in on it.
+            TooManyDevices: The person has as many devices as allowed.
+        """
+        async with self._database.write() as connection:
+            found = await devices.find(connection, instance, device, lock=True)
+            if found is None:
+                return False
+            if found.user == user:
+                return True
+            if found.user is not None:
+                raise UserTaken("another user is logged in on this device")
+            number = await users.obtain(connection, instance, user, now=self._clock())
+            if await users.devices_of(connection, number) >= self._max_devices_per_user:
+                raise TooManyDevices(self._max_devices_per_user)
+            await devices.change(connection, found.number, user_number=number)
+            return True
+
+    async def delete_user(self, instance: InstanceNumber, user: UserId) -> int:
+        """Forget a person and all of their devices; how many devices that were."""
+        async with self._database.write() as connection:
+            return await users.remove(connection, instance, user)
+
+    async def interests_page(
+        self, instance: InstanceNumber, device: DeviceId, *, after: str, limit: int
+    ) -> Sequence[Interest] | None:
+        """Some of a device's interests in ascending order; None if there is no such device."""
+        async with self._database.read() as connection:
+            found = await devices.find(connection, instance, device)
+            if found is None:
+                return None
+            return await interests.of_device(connection, found.number, after=after, limit=limit)
+
+    async def set_interests(
+        self, instance: InstanceNumber, device: DeviceId, names: Collection[Interest]
+    ) -> bool:
+        """
+        Make these a device's interests, and no others; False if there is no such device.
+
+        Raises:
+            InvalidInput: More than 5,000.
+        """
+        wanted = set(names)
+        if len(wanted) > MOST_INTERESTS:
+            raise InvalidInput("interests", f"a device can have at most {MOST_INTERESTS}")
+        async with self._database.write() as connection:
+            found = await devices.find(connection, instance, device, lock=True)
+            if found is None:
+                return False
+            present = set(await interests.of_device(connection, found.number))
+            await interests.remove(connection, found.number, present - wanted)
+            await interests.add(connection, instance, found.number, wanted - present)
+            return True
+
+    async def add_interest(
+        self, instance: InstanceNumber, device: DeviceId, name: Interest
+    ) -> bool:
+        """
+        Subscribe a device to an interest; False if there is no such device.
+
+        Raises:
+            InvalidInput: It would be the 5,001st.
+        """
+        async with self._database.write() as connection:
+            found = await devices.find(connection, instance, device, lock=True)
+            if found is None:
+                return False
+            if await interests.has(connection, found.number, name):
+                return True
+            if await interests.count(connection, found.number) >= MOST_INTERESTS:
+                raise InvalidInput("interests", f"a device can have at most {MOST_INTERESTS}")
+            await interests.add(connection, instance, found.number, [name])
+            return True
+
+    async def remove_interest(
+        self, instance: InstanceNumber, device: DeviceId, name: Interest
+    ) -> bool:
+        """Unsubscribe a device from an interest; False if there is no such device."""
+        async with self._database.write() as connection:
+            found = await devices.find(connection, instance, device, lock=True)
+            if found is None:
+                return False
+            await interests.remove(connection, found.number, [name])
+            return True
+
+    def _new_device_id(self, address: Address, now: datetime) -> DeviceId:
+        unique = time_ordered_uuid(now, self._randomness(10))
+        return DeviceId(f"{gateway_of(address)}-{unique}")

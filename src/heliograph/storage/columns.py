@@ -1,0 +1,83 @@
+"""Column types: how our values look in a database that need not be SQLite."""
+
+import json
+import sys
+from array import array
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Dialect, Integer, LargeBinary, Text
+from sqlalchemy.types import TypeDecorator
+
+Serial = BigInteger().with_variant(Integer, "sqlite")
+"""An ascending number; SQLite only counts by itself in an INTEGER PRIMARY KEY."""
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC datetime, kept as microseconds since the epoch: compact and comparable."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        """Microseconds; a naive datetime is a ValueError, for it could mean any instant."""
+        del dialect
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("an instant must be aware")
+        return round(value.timestamp() * 1_000_000)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        """An aware UTC datetime."""
+        del dialect
+        if value is None:
+            return None
+        seconds, microseconds = divmod(value, 1_000_000)
+        return datetime.fromtimestamp(seconds, UTC).replace(microsecond=microseconds)
+
+
+class Json(TypeDecorator[dict[str, Any]]):
+    """A JSON object, kept as text on every database."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: dict[str, Any] | None, dialect: Dialect) -> str | None:
+        """Compact JSON in ASCII, so that no database objects to a character."""
+        del dialect
+        return None if value is None else json.dumps(value, separators=(",", ":"))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> dict[str, Any] | None:
+        """The object."""
+        del dialect
+        return None if value is None else json.loads(value)
+
+
+class Numbers(TypeDecorator["array[int]"]):
+    """Many serial numbers in one value: eight bytes each, in the order given."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: "array[int] | None", dialect: Dialect) -> bytes | None:
+        """Little-endian 64-bit integers, whatever this machine prefers."""
+        del dialect
+        if value is None:
+            return None
+        return _little_endian(value).tobytes()
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> "array[int] | None":
+        """An array of type ``q``."""
+        del dialect
+        if value is None:
+            return None
+        return _little_endian(array("q", value))
+
+
+def _little_endian(numbers: "array[int]") -> "array[int]":
+    if sys.byteorder == "little":
+        return numbers
+    swapped = array("q", numbers)
+    swapped.byteswap()
+    return swapped

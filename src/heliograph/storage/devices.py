@@ -1,0 +1,374 @@
+"""
+Queries on devices.
+
+A pruned device is kept, with the reason, but no query finds it unless it says so:
+it can be restored, and comes back by itself when its address registers again.
+"""
+
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, case, delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from heliograph.model import (
+    Address,
+    ApnsAddress,
+    DeviceId,
+    DeviceNumber,
+    Environment,
+    FcmAddress,
+    Gateway,
+    InstanceNumber,
+    Target,
+    ToInterests,
+    ToUsers,
+    UserId,
+    WebAddress,
+    address_digest,
+    gateway_of,
+)
+from heliograph.storage.tables import devices, interests, users
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A living device."""
+
+    number: DeviceNumber
+    id: DeviceId
+    address: Address
+    user: UserId | None
+    metadata: dict[str, Any]
+    created_at: datetime
+    registered_at: datetime
+    """When its address was last given to us, which proves that it was alive then."""
+
+
+async def find(
+    connection: AsyncConnection, instance: InstanceNumber, device: DeviceId, *, lock: bool = False
+) -> Device | None:
+    """
+    The living device with this id; None if there is none.
+
+    Args:
+        connection: The transaction.
+        instance: Whose device.
+        device: Its id.
+        lock: Let no other transaction change it until this one ends.
+    """
+    query = _living(instance).where(devices.c.id == device)
+    if lock:
+        query = query.with_for_update(of=devices)
+    row = (await connection.execute(query)).first()
+    return None if row is None else _read(row)
+
+
+async def find_address(
+    connection: AsyncConnection, instance: InstanceNumber, address: Address
+) -> DeviceNumber | None:
+    """The number of the device at an address, pruned or not; None if it is new."""
+    query = select(devices.c.number).where(
+        devices.c.instance_number == instance,
+        devices.c.address_digest == address_digest(address),
+    )
+    number = await connection.scalar(query.with_for_update())
+    return None if number is None else DeviceNumber(number)
+
+
+async def number_of(
+    connection: AsyncConnection, instance: InstanceNumber, device: DeviceId
+) -> DeviceNumber | None:
+    """The number of a device, pruned or not; None if there is none with this id."""
+    query = select(devices.c.number).where(
+        devices.c.instance_number == instance, devices.c.id == device
+    )
+    number = await connection.scalar(query)
+    return None if number is None else DeviceNumber(number)
+
+
+async def id_of(connection: AsyncConnection, number: DeviceNumber) -> DeviceId:
+    """The id of a device that is known to be there."""
+    return DeviceId(
+        (await connection.scalars(select(devices.c.id).where(devices.c.number == number))).one()
+    )
+
+
+async def page(
+    connection: AsyncConnection,
+    instance: InstanceNumber,
+    *,
+    user: UserId | None = None,
+    after: DeviceNumber = DeviceNumber(0),
+    limit: int,
+) -> Sequence[Device]:
+    """Living devices in the order they were made, those after a number."""
+    query = _living(instance).where(devices.c.number > after)
+    if user is not None:
+        query = query.where(users.c.id == user)
+    rows = await connection.execute(query.order_by(devices.c.number).limit(limit))
+    return [_read(row) for row in rows]
+
+
+async def add(
+    connection: AsyncConnection,
+    instance: InstanceNumber,
+    device: DeviceId,
+    address: Address,
+    metadata: dict[str, Any],
+    *,
+    now: datetime,
+) -> DeviceNumber:
+    """Keep a new device; its number."""
+    number = await connection.scalar(
+        insert(devices)
+        .values(
+            instance_number=instance,
+            id=device,
+            metadata=metadata,
+            created_at=now,
+            registered_at=now,
+            **_columns(address),
+        )
+        .returning(devices.c.number)
+    )
+    return DeviceNumber(int(number or 0))
+
+
+async def renew(
+    connection: AsyncConnection,
+    number: DeviceNumber,
+    address: Address,
+    metadata: dict[str, Any],
+    *,
+    now: datetime,
+) -> None:
+    """
+    Note that a known device registered again; a pruned one is restored by that.
+
+    A restored device keeps its interests but not its user: between its death and
+    now it may have changed hands, and its owner logs in at every launch anyway.
+    """
+    columns = _columns(address)
+    if columns["environment"] is None:
+        # What a gateway's answers taught us outlives a registration that cannot tell.
+        del columns["environment"]
+    await change(
+        connection,
+        number,
+        metadata=metadata,
+        registered_at=now,
+        pruned_at=None,
+        prune_reason=None,
+        user_number=case((devices.c.pruned_at.is_(None), devices.c.user_number)),
+        **columns,
+    )
+
+
+async def change(connection: AsyncConnection, number: DeviceNumber, **values: Any) -> None:
+    """Set some columns of one device."""
+    await connection.execute(update(devices).where(devices.c.number == number).values(values))
+
+
+async def move(
+    connection: AsyncConnection, number: DeviceNumber, address: Address, *, now: datetime
+) -> None:
+    """Give a device another address: its gateway handed it a new token."""
+    await change(connection, number, registered_at=now, **_columns(address))
+
+
+async def remove(connection: AsyncConnection, number: DeviceNumber) -> None:
+    """Delete a device and its interests."""
+    await connection.execute(delete(devices).where(devices.c.number == number))
+
+
+async def prune(
+    connection: AsyncConnection,
+    number: DeviceNumber,
+    *,
+    reason: str,
+    unless_registered_after: datetime | None,
+    now: datetime,
+) -> bool:
+    """
+    Take a device out of service because its gateway says that it is gone.
+
+    Args:
+        connection: The transaction.
+        number: The device.
+        reason: The gateway's word for it.
+        unless_registered_after: When the gateway says that it died; a registration since
+            then proves it alive. None if the gateway did not say.
+        now: When.
+
+    Returns:
+        Whether it was pruned; False if it was not there, or has registered since.
+    """
+    query = update(devices).where(devices.c.number == number, devices.c.pruned_at.is_(None))
+    if unless_registered_after is not None:
+        query = query.where(devices.c.registered_at <= unless_registered_after)
+    pruned = await connection.execute(query.values(pruned_at=now, prune_reason=reason))
+    return pruned.rowcount == 1
+
+
+# --- what a publish needs ------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Addressed:
+    """A device that a publish addresses, as far as expansion needs to know it."""
+
+    number: DeviceNumber
+    gateway: Gateway
+    environment: Environment | None
+
+
+async def addressed(
+    connection: AsyncConnection,
+    instance: InstanceNumber,
+    target: Target,
+    gateways: Iterable[Gateway],
+    *,
+    after: int,
+    limit: int,
+) -> Sequence[Addressed]:
+    """
+    The next living devices of a target, each once, in the order of their numbers.
+
+    Args:
+        connection: The transaction.
+        instance: Whose devices.
+        target: Whom the publish addresses.
+        gateways: Those that the publish has something for.
+        after: The number to go on from; 0 at the beginning.
+        limit: How many at most.
+    """
+    query = (
+        select(devices.c.number, devices.c.gateway, devices.c.environment)
+        .where(
+            devices.c.instance_number == instance,
+            devices.c.number > after,
+            devices.c.number.in_(_numbers_of(instance, target, after=after)),
+            devices.c.gateway.in_([str(gateway) for gateway in gateways]),
+            devices.c.pruned_at.is_(None),
+        )
+        .order_by(devices.c.number)
+        .limit(limit)
+    )
+    return [
+        Addressed(DeviceNumber(number), Gateway(gateway), _environment(environment))
+        for number, gateway, environment in await connection.execute(query)
+    ]
+
+
+async def still_addressed(
+    connection: AsyncConnection,
+    instance: InstanceNumber,
+    target: Target,
+    numbers: "array[int]",
+) -> Sequence[Device]:
+    """
+    Those of a batch that its publish still addresses, in the order of their numbers.
+
+    Between expansion and delivery a person may have logged out, or somebody else
+    in: what was meant for the one must not show on the other's screen.
+    """
+    found: list[Device] = []
+    for start in range(0, len(numbers), _NUMBERS_PER_STATEMENT):
+        some = numbers[start : start + _NUMBERS_PER_STATEMENT].tolist()
+        query = (
+            _living(instance)
+            .where(
+                devices.c.number.in_(some),
+                devices.c.number.in_(_numbers_of(instance, target, after=some[0] - 1)),
+            )
+            .order_by(devices.c.number)
+        )
+        found += [_read(row) for row in await connection.execute(query)]
+    return found
+
+
+_NUMBERS_PER_STATEMENT = 1000
+
+
+def _numbers_of(instance: InstanceNumber, target: Target, *, after: int) -> Select[tuple[int]]:
+    match target:
+        case ToUsers(users=names):
+            return (
+                select(devices.c.number)
+                .join(users, users.c.number == devices.c.user_number)
+                .where(
+                    users.c.instance_number == instance,
+                    users.c.id.in_(names),
+                    devices.c.number > after,
+                )
+            )
+        case ToInterests(interests=names):
+            return select(interests.c.device_number).where(
+                interests.c.instance_number == instance,
+                interests.c.name.in_(names),
+                interests.c.device_number > after,
+            )
+
+
+def _living(instance: InstanceNumber) -> Select[Any]:
+    return (
+        select(devices, users.c.id.label("user_id"))
+        .outerjoin(users, users.c.number == devices.c.user_number)
+        .where(devices.c.instance_number == instance, devices.c.pruned_at.is_(None))
+    )
+
+
+def _columns(address: Address) -> dict[str, Any]:
+    columns: dict[str, Any] = {
+        "gateway": str(gateway_of(address)),
+        "address_digest": address_digest(address),
+        "topic": None,
+        "environment": None,
+        "p256dh": None,
+        "auth": None,
+    }
+    match address:
+        case ApnsAddress(token=token, topic=topic, environment=environment):
+            return columns | {"token": token, "topic": topic, "environment": environment}
+        case FcmAddress(token=token):
+            return columns | {"token": token}
+        case WebAddress(endpoint=endpoint, p256dh=p256dh, auth=auth):
+            return columns | {"token": endpoint, "p256dh": p256dh, "auth": auth}
+
+
+def _read(row: Row[Any]) -> Device:
+    return Device(
+        number=DeviceNumber(row.number),
+        id=DeviceId(row.id),
+        address=_address(row),
+        user=None if row.user_id is None else UserId(row.user_id),
+        metadata=row.metadata,
+        created_at=row.created_at,
+        registered_at=row.registered_at,
+    )
+
+
+def _address(row: Row[Any]) -> Address:
+    match Gateway(row.gateway):
+        case Gateway.APNS:
+            return ApnsAddress(row.token, row.topic, _environment(row.environment))
+        case Gateway.FCM:
+            return FcmAddress(row.token)
+        case Gateway.WEB:
+            return WebAddress(row.token, row.p256dh, row.auth)
+
+
+def _environment(value: str | None) -> Environment | None:
+    return None if value is None else Environment(value)
+
+
+async def count(connection: AsyncConnection, instance: InstanceNumber) -> int:
+    """How many living devices an instance has."""
+    query = select(func.count()).where(
+        devices.c.instance_number == instance, devices.c.pruned_at.is_(None)
+    )
+    return int(await connection.scalar(query) or 0)

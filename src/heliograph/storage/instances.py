@@ -1,0 +1,73 @@
+"""Queries on instances. Their secrets come and go sealed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from heliograph.model import InstanceId, InstanceNumber
+from heliograph.storage.tables import instances
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceRow:
+    """An instance as it is kept; bytes are sealed unless they are public."""
+
+    number: InstanceNumber
+    id: InstanceId
+    name: str
+    created_at: datetime
+    secret_key: bytes
+    previous_secret_key: bytes | None
+    client_secret: bytes
+    app_secret: bytes
+    vapid_private_key: bytes
+    vapid_public_key: bytes
+    apns_credentials: bytes | None
+    fcm_credentials: bytes | None
+    verify_client_secret: bool
+
+
+async def add(connection: AsyncConnection, values: dict[str, Any]) -> None:
+    """Keep a new instance; ``values`` are its columns but the number."""
+    await connection.execute(insert(instances).values(values))
+
+
+async def find(connection: AsyncConnection, instance: InstanceId) -> InstanceRow | None:
+    """The instance with this id; None if there is none."""
+    row = (await connection.execute(select(instances).where(instances.c.id == instance))).first()
+    return None if row is None else _read(row)
+
+
+async def find_numbered(connection: AsyncConnection, number: InstanceNumber) -> InstanceRow | None:
+    """The instance with this number; None if it has been deleted."""
+    query = select(instances).where(instances.c.number == number)
+    row = (await connection.execute(query)).first()
+    return None if row is None else _read(row)
+
+
+async def every(connection: AsyncConnection) -> Sequence[InstanceRow]:
+    """All instances, oldest first."""
+    rows = await connection.execute(select(instances).order_by(instances.c.number))
+    return [_read(row) for row in rows]
+
+
+async def change(connection: AsyncConnection, instance: InstanceId, values: dict[str, Any]) -> bool:
+    """Set some columns; False if there is no such instance."""
+    changed = await connection.execute(
+        update(instances).where(instances.c.id == instance).values(values)
+    )
+    return changed.rowcount == 1
+
+
+async def remove(connection: AsyncConnection, instance: InstanceId) -> bool:
+    """Delete an instance and everything it owns; False if there is no such instance."""
+    removed = await connection.execute(delete(instances).where(instances.c.id == instance))
+    return removed.rowcount == 1
+
+
+def _read(row: Row[Any]) -> InstanceRow:
+    return InstanceRow(**row._mapping)  # noqa: SLF001  (the documented way to a row's columns)

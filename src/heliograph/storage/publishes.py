@@ -1,0 +1,189 @@
+"""Queries on publishes: what was asked for, and how far it has come."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from heliograph.model import (
+    InstanceNumber,
+    Interest,
+    Messages,
+    PublishId,
+    PublishNumber,
+    Target,
+    ToInterests,
+    ToUsers,
+    UserId,
+)
+from heliograph.storage.tables import publishes, work
+
+End = Literal["sent", "failed", "expired", "cancelled"]
+"""The four ways in which a delivery can be over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """What a caller asked for."""
+
+    number: PublishNumber
+    id: PublishId
+    instance: InstanceNumber
+    target: Target
+    messages: Messages
+    accepted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """
+    How far a publish has come, counted in deliveries.
+
+    ``targeted = sent + failed + expired + cancelled + pending`` at every commit;
+    ``pending`` is counted from the work that is left, not derived from the rest.
+    """
+
+    id: PublishId
+    target: Target
+    accepted_at: datetime
+    expanded_at: datetime | None
+    """When all of its deliveries were known; None while its target is being walked."""
+    targeted: int
+    sent: int
+    failed: int
+    expired: int
+    cancelled: int
+    pending: int
+
+
+async def add(
+    connection: AsyncConnection,
+    instance: InstanceNumber,
+    publish: PublishId,
+    target: Target,
+    messages: Messages,
+    *,
+    now: datetime,
+) -> PublishNumber:
+    """Keep a publish; its number."""
+    number = await connection.scalar(
+        insert(publishes)
+        .values(
+            id=publish,
+            instance_number=instance,
+            target=_write_target(target),
+            messages=msgspec.msgpack.encode(messages),
+            accepted_at=now,
+            targeted=0,
+            sent=0,
+            failed=0,
+            expired=0,
+            cancelled=0,
+        )
+        .returning(publishes.c.number)
+    )
+    return PublishNumber(int(number or 0))
+
+
+async def find(connection: AsyncConnection, number: PublishNumber) -> Publish | None:
+    """A publish by its number; None if it is gone."""
+    query = select(publishes).where(publishes.c.number == number)
+    row = (await connection.execute(query)).first()
+    if row is None:
+        return None
+    return Publish(
+        number=PublishNumber(row.number),
+        id=PublishId(row.id),
+        instance=InstanceNumber(row.instance_number),
+        target=_read_target(row.target),
+        messages=msgspec.msgpack.decode(row.messages, type=Messages),
+        accepted_at=row.accepted_at,
+    )
+
+
+async def find_id(
+    connection: AsyncConnection, instance: InstanceNumber, publish: PublishId
+) -> PublishNumber | None:
+    """The number of a publish; None if the instance has none with this id."""
+    query = select(publishes.c.number).where(
+        publishes.c.instance_number == instance, publishes.c.id == publish
+    )
+    number = await connection.scalar(query)
+    return None if number is None else PublishNumber(number)
+
+
+async def progress(
+    connection: AsyncConnection, instance: InstanceNumber, publish: PublishId
+) -> Progress | None:
+    """How far a publish has come, in one consistent view; None if there is no such publish."""
+    pending = (
+        select(func.coalesce(func.sum(work.c.pending), 0))
+        .where(work.c.publish_number == publishes.c.number)
+        .scalar_subquery()
+    )
+    query = select(publishes, pending.label("pending")).where(
+        publishes.c.instance_number == instance, publishes.c.id == publish
+    )
+    row = (await connection.execute(query)).first()
+    if row is None:
+        return None
+    return Progress(
+        id=PublishId(row.id),
+        target=_read_target(row.target),
+        accepted_at=row.accepted_at,
+        expanded_at=row.expanded_at,
+        targeted=row.targeted,
+        sent=row.sent,
+        failed=row.failed,
+        expired=row.expired,
+        cancelled=row.cancelled,
+        pending=int(row.pending),
+    )
+
+
+async def add_targeted(connection: AsyncConnection, number: PublishNumber, more: int) -> None:
+    """Count deliveries that expansion has just made."""
+    await connection.execute(
+        update(publishes)
+        .where(publishes.c.number == number)
+        .values(targeted=publishes.c.targeted + more)
+    )
+
+
+async def mark_expanded(
+    connection: AsyncConnection, number: PublishNumber, *, now: datetime
+) -> None:
+    """Note that every delivery of a publish is known."""
+    await connection.execute(
+        update(publishes).where(publishes.c.number == number).values(expanded_at=now)
+    )
+
+
+async def add_ends(
+    connection: AsyncConnection, number: PublishNumber, ends: Mapping[End, int]
+) -> None:
+    """Count deliveries that have come to an end."""
+    if ends:
+        await connection.execute(
+            update(publishes)
+            .where(publishes.c.number == number)
+            .values({end: publishes.c[end] + more for end, more in ends.items()})
+        )
+
+
+def _write_target(target: Target) -> dict[str, Any]:
+    match target:
+        case ToUsers(users=names):
+            return {"users": list(names)}
+        case ToInterests(interests=names):
+            return {"interests": list(names)}
+
+
+def _read_target(value: dict[str, Any]) -> Target:
+    if "users" in value:
+        return ToUsers(tuple(UserId(name) for name in value["users"]))
+    return ToInterests(tuple(Interest(name) for name in value["interests"]))

@@ -1,0 +1,85 @@
+"""
+Which addresses we talk to on a stranger's word.
+
+A browser tells us where its push service is, so anybody can make us connect
+anywhere. The name is resolved at every connection, the address we checked is the
+one we connect to, and what is not public is refused unless the operator listed its
+network.
+"""
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import httpcore
+
+from heliograph.errors import EgressDenied
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_TRANSLATED: Final = ipaddress.IPv6Network("64:ff9b::/96")
+"""IPv6 addresses that a NAT64 turns into the IPv4 address in their last 32 bits (RFC 6052)."""
+
+
+def is_allowed(address: str, allowed: Iterable[Network]) -> bool:
+    """
+    Whether we may connect to an IP address.
+
+    Args:
+        address: In text, without a zone.
+        allowed: Networks that are fine although they are not public.
+    """
+    real = _unwrap(ipaddress.ip_address(address))
+    if any(real in network for network in allowed):
+        return True
+    return real.is_global and not real.is_multicast and not real.is_reserved
+
+
+def _unwrap(address: _Address) -> _Address:
+    """The IPv4 address inside an IPv6 one, where the network would take it out."""
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return address.ipv4_mapped
+        if address.sixtofour is not None:
+            return address.sixtofour
+        if address in _TRANSLATED:
+            return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address
+
+
+class GuardedBackend(httpcore.AsyncNetworkBackend):
+    """A network that connects only to addresses that are allowed."""
+
+    def __init__(self, allowed: Sequence[Network]) -> None:
+        """Wrap the usual network."""
+        self._network = httpcore.AnyIOBackend()
+        self._allowed = allowed
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109  (the signature is httpcore's)
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Resolve, check, and connect to the very address that was checked."""
+        address = await self._resolve(host, port)
+        return await self._network.connect_tcp(
+            address, port, timeout, local_address, socket_options
+        )
+
+    async def _resolve(self, host: str, port: int) -> str:
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(
+                host, port, type=socket.SOCK_STREAM
+            )
+        except (OSError, UnicodeError) as problem:
+            raise httpcore.ConnectError(str(problem)) from problem
+        addresses = [str(entry[4][0]).partition("%")[0] for entry in found]
+        if not addresses or not all(is_allowed(each, self._allowed) for each in addresses):
+            raise EgressDenied("the endpoint's address is not public")
+        return addresses[0]

@@ -1,0 +1,1 @@
+"""Bytes and RFCs: pure functions, shared by the product and the sandbox."""
