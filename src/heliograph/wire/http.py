@@ -10,9 +10,9 @@ class HttpRequest:
     """A whole request, ready to be sent."""
 
     method: str
-    url: str
+    url: str = field(repr=False)
     """Absolute: scheme, host, port if not the scheme's own, path, query."""
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Lower-case names, as HTTP/2 wants them; no ``host``, no ``content-length``."""
     body: bytes = field(default=b"", repr=False)
 
