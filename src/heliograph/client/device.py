@@ -1,0 +1,381 @@
+"""
+A device's SDK: what Beams' iOS SDK is to an app, with its names in Python's spelling.
+
+For programs that stand for a device: command line tools, kiosks, bots, tests of a
+whole product. An app calls, at every launch::
+
+    device.start(instance_id)
+    device.register_device_token(token)
+    device.set_user_id(user_id, token_provider)   # while its user is logged in
+
+``clear_all_state`` at log-out. ``docs/python-sdks.md`` tells the rules of the state.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from os import PathLike
+from types import TracebackType
+from typing import Final, Self
+
+import httpx
+
+from heliograph.client.endpoint import DEFAULT_ENDPOINT, base_url, tls_context
+from heliograph.client.errors import (
+    BadBeamsToken,
+    BadDeviceToken,
+    DeviceError,
+    NotFound,
+    NotRegistered,
+    NotStarted,
+    OtherInstance,
+    RequestRefused,
+    StateError,
+    TokenProviderError,
+    UnexpectedReply,
+    Unreachable,
+    UserAlreadySet,
+)
+from heliograph.client.lifecycle import Lifecycle
+from heliograph.client.registration import DeviceToken, metadata
+from heliograph.client.retry import Retry
+from heliograph.client.state import FileStore, MemoryStore
+from heliograph.client.state import platform as read_platform
+from heliograph.client.steps import Operation, T, run, run_async
+from heliograph.client.tokens import AuthData, BeamsTokenProvider
+
+__all__ = [
+    "AsyncPushNotifications",
+    "AuthData",
+    "BadBeamsToken",
+    "BadDeviceToken",
+    "BeamsTokenProvider",
+    "DeviceError",
+    "NotFound",
+    "NotRegistered",
+    "NotStarted",
+    "OtherInstance",
+    "PushNotifications",
+    "RequestRefused",
+    "Retry",
+    "StateError",
+    "TokenProviderError",
+    "UnexpectedReply",
+    "Unreachable",
+    "UserAlreadySet",
+]
+
+_TIMEOUT_SECONDS: Final = 30.0
+
+
+class _Device:
+    """What needs no I/O, and so is the same in both classes."""
+
+    def __init__(
+        self,
+        endpoint: str,
+        state_file: str | PathLike[str] | None,
+        platform: str,
+        os_version: str | None,
+        retry: Retry | None,
+    ) -> None:
+        read = read_platform(platform)
+        self._lifecycle = Lifecycle(
+            base_url=base_url(endpoint),
+            platform=read,
+            metadata=metadata(read, os_version),
+            store=MemoryStore() if state_file is None else FileStore(state_file),
+            retry=retry or Retry(),
+        )
+
+    @property
+    def device_id(self) -> str | None:
+        """The server's name for this device; None while it is not registered."""
+        state = self._lifecycle.state
+        return state.device_id if state else None
+
+    @property
+    def user_id(self) -> str | None:
+        """Whose device this is; None while nobody is logged in."""
+        state = self._lifecycle.state
+        return state.user_id if state else None
+
+    def get_device_interests(self) -> list[str]:
+        """
+        The device's interests, sorted, as known here; nothing is sent.
+
+        Raises:
+            NotStarted: ``start`` comes first.
+        """
+        return sorted(self._lifecycle.started().wanted_interests)
+
+
+class PushNotifications(_Device):
+    """
+    One device, for synchronous code; may be shared by threads, whose calls take turns.
+
+    Use it as a context manager, or call ``close`` when done. That forgets nothing and
+    sends nothing; logging out is ``clear_all_state``.
+    """
+
+    def __init__(
+        self,
+        endpoint: str = DEFAULT_ENDPOINT,
+        *,
+        state_file: str | PathLike[str] | None = None,
+        platform: str = "apns",
+        os_version: str | None = None,
+        ca_file: str | PathLike[str] | None = None,
+        timeout: float = _TIMEOUT_SECONDS,
+        retry: Retry | None = None,
+        http_client: httpx.Client | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """
+        Prepare a device; nothing is read or sent.
+
+        Args:
+            endpoint: A base URL (``http://…`` or ``https://…``), or ``host[:port]``,
+                which means https.
+            state_file: Where the state survives the process, readable by its owner
+                only; None keeps it in memory. One file is for one device.
+            platform: ``apns``, ``fcm`` or ``web``.
+            os_version: Sent in the device's metadata; the machine's own unless told.
+            ca_file: A PEM file of authorities to trust besides the usual ones.
+            timeout: Seconds that each of connecting, sending and receiving may take.
+            retry: How often a request is sent, and how long the waits are.
+            http_client: Your own client, which replaces ``ca_file`` and ``timeout``
+                and which we do not close.
+            sleep: Waits between attempts.
+
+        Raises:
+            ValueError: The endpoint or the platform cannot be read.
+        """
+        super().__init__(endpoint, state_file, platform, os_version, retry)
+        self._owns_http = http_client is None
+        self._http = http_client or httpx.Client(verify=tls_context(ca_file), timeout=timeout)
+        self._sleep = sleep
+        self._turn = threading.Lock()
+
+    def start(self, instance_id: str) -> None:
+        """
+        Take up the stored state, or begin a new one.
+
+        The same instance may be started again. The server is told, in one attempt, what
+        it does not know yet: changed metadata, and interests whose last change got no
+        reply. A failure of that does not keep the app from starting.
+
+        Raises:
+            OtherInstance: The state belongs to another instance.
+            StateError: The state cannot be read, or is of another platform.
+        """
+        self._run(self._lifecycle.start(instance_id))
+
+    def register_device_token(
+        self, token: DeviceToken, bundle_identifier: str | None = None
+    ) -> None:
+        """
+        Register this device under its address; to be called at every launch.
+
+        The same token gives the same device. Its interests at the server replace those
+        known here, with what the app changed before this registration laid over them.
+        A new token gives a new device, which takes the interests with it, and the user
+        too if ``set_user_id`` was called since the process began.
+
+        Args:
+            token: APNs: bytes, or their hexadecimal digits. FCM: the registration token.
+                Web: the browser's PushSubscription, as a mapping or as JSON.
+            bundle_identifier: The app's, for APNs; the last one unless told.
+
+        Raises:
+            NotStarted: ``start`` comes first.
+            TypeError: This platform's tokens are of another type.
+            ValueError: The token cannot be read, or this platform has no bundles.
+            BadDeviceToken: The server did not accept the token.
+            DeviceError: The server refused or could not be reached.
+        """
+        self._run(self._lifecycle.register_device_token(token, bundle_identifier))
+
+    def set_user_id(self, user_id: str, token_provider: BeamsTokenProvider) -> None:
+        """
+        Bind this device to a user; to be called after log-in and at every launch.
+
+        Calling it again for the same user proves the user again, and keeps the new
+        token provider. The provider is never stored: hence "at every launch".
+
+        An error changes nothing here. After Unreachable the server may have bound the
+        user all the same, so call it again, or ``clear_all_state``.
+
+        Raises:
+            NotStarted, NotRegistered: What comes first. (The iOS SDK drops the call.)
+            UserAlreadySet: Another user is logged in; ``clear_all_state`` first.
+            ValueError: A user id has 1 to 164 characters.
+            TokenProviderError: The app's back end gave no token.
+            BadBeamsToken: The server did not accept the token.
+            NotFound: The server lost this device; ``register_device_token`` again.
+            DeviceError: The server refused (too many devices of this user: status 422)
+                or could not be reached.
+        """
+        self._run(self._lifecycle.set_user_id(user_id, token_provider))
+
+    def clear_all_state(self) -> None:
+        """
+        Log out: afterwards this is a new device, with no user and no interests.
+
+        The device is deleted, then registered anew with the stored token. When the
+        deletion fails, everything stays as it was: the user may still be reached here.
+        When only the registration fails, the state is clean and unregistered, and the
+        next ``register_device_token``, or ``clear_all_state``, repairs it.
+
+        Raises:
+            NotStarted: ``start`` comes first.
+            DeviceError: The server refused or could not be reached.
+        """
+        self._run(self._lifecycle.clear_all_state())
+
+    def stop(self) -> None:
+        """
+        Delete the device and forget everything; ``start`` begins anew, with any instance.
+
+        When the deletion fails, everything stays as it was.
+
+        Raises:
+            NotStarted: ``start`` comes first.
+            DeviceError: The server refused or could not be reached.
+        """
+        self._run(self._lifecycle.stop())
+
+    def add_device_interest(self, interest: str) -> None:
+        """
+        Subscribe to an interest.
+
+        This and the other changes of interests are remembered before registration and
+        sent with it. A device that the server lost is created again, with its interests
+        and its user, and the change is repeated once. An error changes nothing here.
+
+        Raises:
+            NotStarted: ``start`` comes first.
+            ValueError: An interest is 1 to 164 of ``A-Z a-z 0-9 _ - = @ , . ;``.
+            DeviceError: The server refused or could not be reached.
+        """
+        self._run(self._lifecycle.add_device_interest(interest))
+
+    def remove_device_interest(self, interest: str) -> None:
+        """Unsubscribe from an interest; as ``add_device_interest`` otherwise."""
+        self._run(self._lifecycle.remove_device_interest(interest))
+
+    def set_device_interests(self, interests: Iterable[str]) -> None:
+        """Subscribe to exactly these, at most 5000; as ``add_device_interest`` otherwise."""
+        self._run(self._lifecycle.set_device_interests(interests))
+
+    def clear_device_interests(self) -> None:
+        """Unsubscribe from all interests; as ``add_device_interest`` otherwise."""
+        self._run(self._lifecycle.set_device_interests([]))
+
+    def close(self) -> None:
+        """Close the connections, unless the HTTP client is the caller's own."""
+        if self._owns_http:
+            self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _run(self, operation: Operation[T]) -> T:
+        with self._turn:
+            return run(operation, send=self._http.send, sleep=self._sleep)
+
+
+class AsyncPushNotifications(_Device):
+    """
+    One device, for asyncio: ``PushNotifications`` with ``await``; calls take turns.
+
+    ``device_id``, ``user_id`` and ``get_device_interests`` do no I/O and are not
+    awaited. Use it as an asynchronous context manager, or await ``aclose`` when done.
+    """
+
+    def __init__(
+        self,
+        endpoint: str = DEFAULT_ENDPOINT,
+        *,
+        state_file: str | PathLike[str] | None = None,
+        platform: str = "apns",
+        os_version: str | None = None,
+        ca_file: str | PathLike[str] | None = None,
+        timeout: float = _TIMEOUT_SECONDS,
+        retry: Retry | None = None,
+        http_client: httpx.AsyncClient | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """Prepare a device; nothing is read or sent. The arguments are ``PushNotifications``'s."""
+        super().__init__(endpoint, state_file, platform, os_version, retry)
+        self._owns_http = http_client is None
+        self._http = http_client or httpx.AsyncClient(verify=tls_context(ca_file), timeout=timeout)
+        self._sleep = sleep
+        self._turn = asyncio.Lock()
+
+    async def start(self, instance_id: str) -> None:
+        """Take up the stored state, or begin a new one; as ``PushNotifications`` does."""
+        await self._run(self._lifecycle.start(instance_id))
+
+    async def register_device_token(
+        self, token: DeviceToken, bundle_identifier: str | None = None
+    ) -> None:
+        """Register this device under its address; as ``PushNotifications`` does."""
+        await self._run(self._lifecycle.register_device_token(token, bundle_identifier))
+
+    async def set_user_id(self, user_id: str, token_provider: BeamsTokenProvider) -> None:
+        """Bind this device to a user; as ``PushNotifications`` does."""
+        await self._run(self._lifecycle.set_user_id(user_id, token_provider))
+
+    async def clear_all_state(self) -> None:
+        """Log out: become a new device; as ``PushNotifications`` does."""
+        await self._run(self._lifecycle.clear_all_state())
+
+    async def stop(self) -> None:
+        """Delete the device and forget everything; as ``PushNotifications`` does."""
+        await self._run(self._lifecycle.stop())
+
+    async def add_device_interest(self, interest: str) -> None:
+        """Subscribe to an interest; as ``PushNotifications`` does."""
+        await self._run(self._lifecycle.add_device_interest(interest))
+
+    async def remove_device_interest(self, interest: str) -> None:
+        """Unsubscribe from an interest; as ``PushNotifications`` does."""
+        await self._run(self._lifecycle.remove_device_interest(interest))
+
+    async def set_device_interests(self, interests: Iterable[str]) -> None:
+        """Subscribe to exactly these interests; as ``PushNotifications`` does."""
+        await self._run(self._lifecycle.set_device_interests(interests))
+
+    async def clear_device_interests(self) -> None:
+        """Unsubscribe from all interests; as ``PushNotifications`` does."""
+        await self._run(self._lifecycle.set_device_interests([]))
+
+    async def aclose(self) -> None:
+        """Close the connections, unless the HTTP client is the caller's own."""
+        if self._owns_http:
+            await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def _run(self, operation: Operation[T]) -> T:
+        async with self._turn:
+            return await run_async(operation, send=self._http.send, sleep=self._sleep)
