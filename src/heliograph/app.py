@@ -90,7 +90,7 @@ async def product(settings: Settings, *, extra_ca: str | None = None) -> AsyncIt
     """
     check_vapid_subject(settings)
     metrics = Metrics()
-    async with storage(settings) as (database, instances), _client(settings, extra_ca) as client:
+    async with storage(settings) as (database, instances), outgoing(settings, extra_ca) as client:
         queue = DatabaseQueue(database, now)
         registry = Registry(
             database,
@@ -226,7 +226,8 @@ def check_vapid_subject(settings: Settings) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _client(settings: Settings, extra_ca: str | None) -> AsyncIterator[Client]:
+async def outgoing(settings: Settings, extra_ca: str | None = None) -> AsyncIterator[Client]:
+    """The way out: a client with the settings' networks and authorities."""
     authorities = [extra_ca] if extra_ca else []
     if settings.extra_ca_file is not None:
         authorities.append(_read_ca(settings.extra_ca_file))

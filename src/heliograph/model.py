@@ -11,10 +11,10 @@ which never leave the product.
 
 import hashlib
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import NewType, assert_never
+from typing import Literal, NewType, assert_never
 
 InstanceId = NewType("InstanceId", str)
 """A UUID in its canonical lower-case form."""
@@ -52,6 +52,10 @@ class Environment(StrEnum):
     SANDBOX = "sandbox"
 
 
+End = Literal["sent", "failed", "expired", "cancelled"]
+"""The four ways in which a delivery can be over."""
+
+
 # --- where a device is reached -------------------------------------------------------
 
 
@@ -59,7 +63,7 @@ class Environment(StrEnum):
 class ApnsAddress:
     """One app on one Apple device."""
 
-    token: str
+    token: str = field(repr=False)
     """Lower-case hex; its length is Apple's business."""
     topic: str | None = None
     """The app's bundle id; None means the one that the instance's credentials name."""
@@ -71,17 +75,17 @@ class ApnsAddress:
 class FcmAddress:
     """One app on one Android device."""
 
-    token: str
+    token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class WebAddress:
     """One browser's subscription on one site (W3C Push API, ``PushSubscription``)."""
 
-    endpoint: str
-    p256dh: bytes
+    endpoint: str = field(repr=False)
+    p256dh: bytes = field(repr=False)
     """The browser's public key: 65 bytes, an uncompressed P-256 point."""
-    auth: bytes
+    auth: bytes = field(repr=False)
     """The authentication secret: 16 bytes."""
 
 
@@ -122,7 +126,7 @@ def address_digest(address: Address) -> bytes:
 class ApnsMessage:
     """What every Apple device of a publish receives."""
 
-    payload: bytes
+    payload: bytes = field(repr=False)
     """UTF-8 JSON, at most 4,096 bytes (VoIP: 5,120)."""
     push_type: str = "alert"
     """The ``apns-push-type`` header."""
@@ -138,7 +142,7 @@ class ApnsMessage:
 class FcmMessage:
     """What every Android device of a publish receives."""
 
-    message: bytes
+    message: bytes = field(repr=False)
     """An FCM v1 ``message`` object without its target, as UTF-8 JSON."""
     ttl_seconds: int | None = None
     """How long it is worth sending; the same value stands in the message."""
@@ -148,7 +152,7 @@ class FcmMessage:
 class WebMessage:
     """What every browser of a publish receives."""
 
-    payload: bytes
+    payload: bytes = field(repr=False)
     """Plain text, at most 3,993 bytes; encrypted for each browser."""
     ttl_seconds: int = 2_419_200
     """0 to 2,419,200 (four weeks)."""
@@ -199,7 +203,7 @@ Target = ToUsers | ToInterests
 class ApnsCredentials:
     """An APNs signing key (a .p8 file) and what Apple knows it by."""
 
-    key: str
+    key: str = field(repr=False)
     """PEM of the P-256 private key."""
     key_id: str
     team_id: str
@@ -217,7 +221,7 @@ class ServiceAccount:
 
     project_id: str
     client_email: str
-    private_key: str
+    private_key: str = field(repr=False)
     """PEM of an RSA private key."""
     private_key_id: str
     token_uri: str = "https://oauth2.googleapis.com/token"  # noqa: S105  (an address, not a secret)
@@ -238,7 +242,7 @@ class FcmCredentials:
 class VapidKeys:
     """The P-256 pair that browsers know an instance by (RFC 8292)."""
 
-    private_key: bytes
+    private_key: bytes = field(repr=False)
     """The scalar: 32 bytes."""
     public_key: bytes
     """The uncompressed point: 65 bytes."""

@@ -11,12 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from heliograph.model import DeviceNumber
+from heliograph.model import DeviceNumber, End
 from heliograph.pipeline.verdict import Again, Over, Verdict
 from heliograph.storage import devices, outcomes, publishes, work
 from heliograph.storage.database import Database
 from heliograph.storage.outcomes import Result
-from heliograph.storage.publishes import End
 from heliograph.storage.work import Batch
 
 

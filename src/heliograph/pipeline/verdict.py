@@ -30,14 +30,16 @@ from heliograph.gateways.contract import (
     Suspect,
     Unavailable,
 )
-from heliograph.model import ApnsMessage, FcmMessage, WebMessage
-from heliograph.storage.publishes import End
+from heliograph.model import ApnsMessage, End, FcmMessage, WebMessage
 
 FIRST_WAIT: Final = timedelta(seconds=10)
 """The longest first wait: what Google asks for before a first retry."""
 
 LONGEST_WAIT: Final = timedelta(minutes=15)
 """What Apple asks for after a 5xx."""
+
+LONGEST_ASKED: Final = timedelta(days=1)
+"""The longest wait that a gateway may ask for: anybody's endpoint can ask for a century."""
 
 REFUSED_WAIT: Final = timedelta(minutes=1)
 """How often refused credentials are tried again."""
@@ -95,7 +97,7 @@ def verdict(
         case Unavailable(reason=reason, retry_after=asked):
             if attempt >= MOST_ATTEMPTS:
                 return Over("failed", f"{reason}; gave up after {attempt} attempts")
-            wait = max(backoff(attempt, dice=dice), asked or timedelta(0))
+            wait = max(backoff(attempt, dice=dice), min(asked or timedelta(0), LONGEST_ASKED))
             return _again(now + wait, reason, expires_at)
         case Interrupted(reason=reason):
             if attempt >= MOST_ATTEMPTS:

@@ -67,6 +67,11 @@ class Database:
         async with self._reader.begin() as connection:
             yield connection
 
+    async def revision(self) -> str | None:
+        """The migration that the database is at."""
+        async with self._reader.connect() as connection:
+            return await connection.run_sync(migrations.current)
+
     async def ping(self) -> None:
         """Raise if the database does not answer."""
         async with self.read() as connection:

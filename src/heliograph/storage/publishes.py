@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.model import (
+    End,
     InstanceNumber,
     Interest,
     Messages,
@@ -21,9 +22,6 @@ from heliograph.model import (
     UserId,
 )
 from heliograph.storage.tables import publishes, work
-
-End = Literal["sent", "failed", "expired", "cancelled"]
-"""The four ways in which a delivery can be over."""
 
 
 @dataclass(frozen=True, slots=True)

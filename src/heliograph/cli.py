@@ -1,0 +1,416 @@
+"""The command line: ``heliograph``. Each command is a few lines over what does the work."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+import uvloop
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from heliograph import __version__, app, config, dev, doctor, logs
+from heliograph.auth import user_problem
+from heliograph.client.errors import PusherError
+from heliograph.client.publish import PushNotifications
+from heliograph.config import Settings
+from heliograph.demo import story
+from heliograph.errors import HeliographError
+from heliograph.instances import Instance, Instances
+from heliograph.model import DeviceId, DeviceNumber, UserId, gateway_of
+from heliograph.serving import stop_signals
+from heliograph.storage import devices
+
+commands = typer.Typer(
+    help="A self-hosted push notification server: publish to a person, and every device "
+    "where they are logged in shows it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+instance_commands = typer.Typer(no_args_is_help=True, help="Instances: who may publish.")
+device_commands = typer.Typer(no_args_is_help=True, help="Devices: who is reached.")
+commands.add_typer(instance_commands, name="instance")
+commands.add_typer(device_commands, name="device")
+
+_out = Console()
+_err = Console(stderr=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+InstanceOption = Annotated[
+    str | None, typer.Option("--instance", help="The instance's id; not needed if there is one.")
+]
+
+
+def main() -> None:
+    """Run a command; what goes wrong is one line on standard error, and exit status 1."""
+    try:
+        commands()
+    except (HeliographError, PusherError) as problem:
+        _err.print(f"heliograph: {problem}", style="red", markup=False, highlight=False)
+        sys.exit(1)
+
+
+@commands.callback(invoke_without_command=True)
+def options(
+    *, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False
+) -> None:
+    """Settings come from HELIOGRAPH_… variables, or from the TOML file HELIOGRAPH_CONFIG names."""
+    if version:
+        _out.print(__version__)
+        raise typer.Exit
+
+
+# --- serving -------------------------------------------------------------------------
+
+
+@commands.command()
+def serve(
+    role: Annotated[
+        str, typer.Option(help="all: answer and deliver. api: only answer. worker: only deliver.")
+    ] = "all",
+    listen: Annotated[
+        str | None, typer.Option(help="Address and port for http [HELIOGRAPH_LISTEN].")
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the database [HELIOGRAPH_DATA_DIR].")
+    ] = None,
+) -> None:
+    """Serve until Ctrl-C."""
+    if role not in ("all", "api", "worker"):
+        raise typer.BadParameter("one of all, api, worker", param_hint="--role")
+    _run(app.serve(_settings(listen=listen, data_dir=data_dir), role=role))  # type: ignore[arg-type]  # checked above
+
+
+@commands.command("dev")
+def develop(
+    *,
+    once: Annotated[
+        bool, typer.Option("--once", help="Show the demonstration and exit: 0 if it held.")
+    ] = False,
+    listen: Annotated[
+        str | None, typer.Option(help="Address and port for http [HELIOGRAPH_LISTEN].")
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the database [HELIOGRAPH_DATA_DIR].")
+    ] = None,
+) -> None:
+    """Serve with imitations of Apple, Google and the browsers' services, on this machine only."""
+    if once:
+        held = _run(story.show(_settings(log_level="error"), _out))
+        raise typer.Exit(0 if held else 1)
+    _run(_develop(_settings(listen=listen, data_dir=data_dir)))
+
+
+async def _develop(settings: Settings) -> None:
+    with stop_signals() as stop:
+        async with dev.developing(settings) as development:
+            note = settings.data_dir / "dev.json"
+            _out.print("[bold]Heliograph is ready.[/bold] Ctrl-C stops it.\n")
+            for name, value in (
+                ("Inbox", development.sandbox["management"]),
+                ("API", f"{development.endpoint}  {development.tls_endpoint}"),
+                ("Instance", development.instance_id),
+                ("Keys", f"in {note}"),
+            ):
+                _out.print(f"  {name:<9} {value}", highlight=False)
+            _out.print(
+                "\nThe inbox page shows what each virtual device has on its screen. "
+                "README.md tells what to do next.\n"
+            )
+            await stop.wait()
+    _out.print("Stopped.")
+
+
+@commands.command()
+def sandbox(
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder of sandbox.json [HELIOGRAPH_DATA_DIR].")
+    ] = None,
+) -> None:
+    """Run only the imitations of Apple, Google and the browsers' services."""
+    _run(_sandbox(_settings(data_dir=data_dir)))
+
+
+async def _sandbox(settings: Settings) -> None:
+    note = settings.data_dir / "sandbox.json"
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    note.unlink(missing_ok=True)
+    with stop_signals() as stop:
+        async with dev.sandbox_running(settings) as running:
+            dev.write_note(note, dict(running.addresses()))
+            for name, address in running.addresses().items():
+                _out.print(f"  {name:<11} {address}", highlight=False)
+            try:
+                await stop.wait()
+            finally:
+                note.unlink(missing_ok=True)
+
+
+@commands.command()
+def migrate() -> None:
+    """Bring the database up to date; the server does so itself when it starts."""
+
+    async def run() -> None:
+        settings = _settings()
+        async with app.storage(settings) as (database, _):
+            _out.print(f"The database is at revision {await database.revision()}.")
+
+    _run(run())
+
+
+@commands.command("doctor")
+def examine() -> None:
+    """Examine settings, database and credentials; exit status 1 if something is wrong."""
+    findings = _run(doctor.examine(_settings()))
+    for finding in findings:
+        mark = {"ok": "[green]✓[/green]", "warning": "[yellow]![/yellow]"}.get(
+            finding.grade, "[red]✗[/red]"
+        )
+        _out.print(f"{mark} {finding.subject}: {finding.sentence}", highlight=False)
+    raise typer.Exit(1 if any(each.grade == "fault" for each in findings) else 0)
+
+
+# --- instances -----------------------------------------------------------------------
+
+
+@instance_commands.command("create")
+def create_instance(name: str, *, as_json: AsJson = False) -> None:
+    """Make an instance, and print its secrets this once."""
+
+    async def run() -> Instance:
+        async with app.storage(_settings()) as (_, instances):
+            return await instances.create(name)
+
+    made = _run(run())
+    secrets = {
+        "instance_id": made.id,
+        "secret_key": made.secret_keys[0],
+        "client_secret": made.client_secret,
+        "app_secret": made.app_secret,
+    }
+    _show(secrets, as_json=as_json)
+
+
+@instance_commands.command("list")
+def list_instances(*, as_json: AsJson = False) -> None:
+    """Print every instance."""
+
+    async def run() -> list[dict[str, Any]]:
+        async with app.storage(_settings()) as (_, instances):
+            return [_describe(each) for each in await instances.every()]
+
+    _show_rows(_run(run()), as_json=as_json, empty="There is no instance yet.")
+
+
+@instance_commands.command("show")
+def show_instance(instance: str, *, as_json: AsJson = False) -> None:
+    """Print one instance, without its secrets."""
+
+    async def run() -> dict[str, Any]:
+        settings = _settings()
+        async with app.storage(settings) as (database, instances):
+            found = await _find(instances, instance)
+            async with database.read() as connection:
+                count = await devices.count(connection, found.number)
+            return _describe(found) | {"devices": count}
+
+    _show(_run(run()), as_json=as_json)
+
+
+@instance_commands.command("rotate-key")
+def rotate_key(instance: str, *, as_json: AsJson = False) -> None:
+    """Make a new secret key; the one before it stays good until the next rotation."""
+
+    async def run() -> str:
+        async with app.storage(_settings()) as (_, instances):
+            found = await _find(instances, instance)
+            return await instances.rotate_key(found.id) or ""
+
+    _show({"secret_key": _run(run())}, as_json=as_json)
+
+
+@instance_commands.command("delete")
+def delete_instance(
+    instance: str,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete an instance with its devices, users and publishes."""
+
+    async def run() -> None:
+        async with app.storage(_settings()) as (_, instances):
+            found = await _find(instances, instance)
+            if not yes:
+                typer.confirm(f"Delete {found.name} ({found.id}) and all it owns?", abort=True)
+            await instances.delete(found.id)
+
+    _run(run())
+    _out.print("Deleted.")
+
+
+# --- devices and publishing ----------------------------------------------------------
+
+
+@device_commands.command("list")
+def list_devices(
+    *,
+    instance: InstanceOption = None,
+    user: Annotated[str | None, typer.Option(help="Only this person's.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """Print devices, oldest first; never their tokens."""
+    if user is not None and (problem := user_problem(user)):
+        raise typer.BadParameter(problem, param_hint="--user")
+
+    async def run() -> list[dict[str, Any]]:
+        async with app.storage(_settings()) as (database, instances):
+            found = await _find(instances, instance)
+            async with database.read() as connection:
+                page = await devices.page(
+                    connection,
+                    found.number,
+                    user=None if user is None else UserId(user),
+                    after=DeviceNumber(0),
+                    limit=limit,
+                )
+            return [
+                {
+                    "id": each.id,
+                    "gateway": str(gateway_of(each.address)),
+                    "user": each.user or "",
+                    "registered_at": each.registered_at.isoformat(timespec="seconds"),
+                }
+                for each in page
+            ]
+
+    _show_rows(_run(run()), as_json=as_json, empty="There is no such device.")
+
+
+@device_commands.command("delete")
+def delete_device(device: str, *, instance: InstanceOption = None) -> None:
+    """Forget a device with its interests and its user."""
+
+    async def run() -> bool:
+        async with app.storage(_settings()) as (database, instances):
+            found = await _find(instances, instance)
+            async with database.write() as connection:
+                known = await devices.find(connection, found.number, DeviceId(device))
+                if known is not None:
+                    await devices.remove(connection, known.number)
+                return known is not None
+
+    if not _run(run()):
+        raise HeliographError(f"there is no device {device}")
+    _out.print("Deleted.")
+
+
+@commands.command()
+def publish(
+    *,
+    title: Annotated[str, typer.Option(help="The notification's title.")],
+    body: Annotated[str, typer.Option(help="The notification's text.")] = "",
+    user: Annotated[list[str] | None, typer.Option(help="A person; may be repeated.")] = None,
+    interest: Annotated[
+        list[str] | None, typer.Option(help="An interest; may be repeated.")
+    ] = None,
+    instance: InstanceOption = None,
+    endpoint: Annotated[
+        str | None, typer.Option(help="The server's base URL. Default: HELIOGRAPH_LISTEN.")
+    ] = None,
+) -> None:
+    """Send a notification through the running server, to people or to interests."""
+    if bool(user) == bool(interest):
+        raise typer.BadParameter("give --user or --interest, and not both")
+
+    async def find() -> tuple[Settings, Instance]:
+        settings = _settings()
+        async with app.storage(settings) as (_, instances):
+            return settings, await _find(instances, instance)
+
+    settings, found = _run(find())
+    words = {"title": title, "body": body}
+    message = {
+        "apns": {"aps": {"alert": words}},
+        "fcm": {"notification": words},
+        "web": {"notification": words},
+    }
+    with PushNotifications(
+        found.id, found.secret_keys[0], endpoint=endpoint or f"http://{settings.listen}"
+    ) as beams:
+        answer = (
+            beams.publish_to_users(user, message)
+            if user
+            else beams.publish_to_interests(interest or [], message)
+        )
+    _out.print(answer["publishId"], highlight=False)
+
+
+# --- what the commands share ---------------------------------------------------------
+
+_Result = TypeVar("_Result")
+
+
+def _settings(**overrides: Any) -> Settings:
+    settings = config.load(os.environ, **overrides)
+    logs.configure(level=settings.log_level, style=settings.log_format)
+    return settings
+
+
+def _run(coroutine: Coroutine[Any, Any, _Result]) -> _Result:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(coroutine)
+
+
+async def _find(instances: Instances, instance: str | None) -> Instance:
+    """The instance with this id, or the only one there is."""
+    if instance is not None:
+        found = await instances.find(instance)
+        if found is None:
+            raise HeliographError(f"there is no instance {instance}")
+        return found
+    every = await instances.every()
+    if len(every) != 1:
+        raise HeliographError(f"there are {len(every)} instances; say which with --instance")
+    return every[0]
+
+
+def _describe(instance: Instance) -> dict[str, Any]:
+    return {
+        "instance_id": instance.id,
+        "name": instance.name,
+        "created_at": instance.created_at.isoformat(timespec="seconds"),
+        "apns": instance.apns.topic if instance.apns else "",
+        "fcm": instance.fcm.service_account.project_id if instance.fcm else "",
+    }
+
+
+def _show(value: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        _print_json(value)
+        return
+    width = max(map(len, value))
+    for name, each in value.items():
+        _out.print(f"{name:<{width}}  {each}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _show_rows(rows: list[dict[str, Any]], *, as_json: bool, empty: str) -> None:
+    if as_json:
+        _print_json(rows)
+    elif not rows:
+        _out.print(empty)
+    else:
+        table = Table(*rows[0], box=None, pad_edge=False, header_style="bold")
+        for row in rows:
+            table.add_row(*[escape(str(each)) for each in row.values()])
+        _out.print(table)
+
+
+def _print_json(value: object) -> None:
+    sys.stdout.write(json.dumps(value, indent=2) + "\n")

@@ -1,0 +1,153 @@
+"""
+What the demonstration shows, with every claim checked on the screens.
+
+A notification finds the person, on every device where they are logged in, and nobody
+else.
+"""
+
+import contextlib
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import httpx
+from rich.console import Console
+
+from heliograph.client.errors import DeviceError
+from heliograph.config import Settings
+from heliograph.demo.stage import Customer, Gadget, World
+from heliograph.dev import developing
+
+_ADA: Final = "user-001"
+_BEN: Final = "user-002"
+
+
+async def show(settings: Settings, console: Console) -> bool:
+    """
+    Play the demonstration in a folder of its own, on free ports.
+
+    Returns:
+        Whether everything was as it should be.
+    """
+    with tempfile.TemporaryDirectory(prefix="heliograph-demo-") as folder:
+        own = replace(
+            settings,
+            data_dir=Path(folder),
+            database_url=None,
+            listen="127.0.0.1:0",
+            listen_tls="127.0.0.1:0",
+            sandbox_listen="127.0.0.1:0",
+        )
+        async with contextlib.AsyncExitStack() as stack:
+            development = await stack.enter_async_context(developing(own))
+            customer = await stack.enter_async_context(Customer.open_for_business(development))
+            world = await stack.enter_async_context(World.watched(development))
+            return await Story(console, customer, world).tell()
+
+
+class Story:
+    """The telling, and the keeping of the score."""
+
+    def __init__(self, console: Console, customer: Customer, world: World) -> None:
+        """Tell it on a console."""
+        self._console = console
+        self._customer = customer
+        self._world = world
+        self._failures = 0
+        self._messages = 0
+
+    async def tell(self) -> bool:
+        """Every step in turn; whether all of them held."""
+        say = self._console.print
+        say("[bold]Heliograph[/bold] sends to a person. Here is what that means.\n")
+        say(
+            "A server is running, with imitations of Apple's, Google's and the browsers' push "
+            "services beside it, and a customer's back end, which knows its users' passwords "
+            "and vouches for them. Nothing leaves this machine."
+        )
+        try:
+            async with contextlib.AsyncExitStack() as stack:
+                phone, tablet, browser, other = [
+                    await stack.enter_async_context(self._world.gadget(name, platform))
+                    for name, platform in (
+                        ("user-001's phone", "apns"),
+                        ("user-001's tablet", "fcm"),
+                        ("user-001's browser", "web"),
+                        ("user-002's phone", "apns"),
+                    )
+                ]
+                await self._everybody_logs_in([phone, tablet, browser], other)
+                await self._the_phone_changes_hands(phone, [tablet, browser], other)
+                await self._ada_logs_out([tablet, browser], [phone, other])
+        except (httpx.HTTPError, DeviceError, TimeoutError) as problem:
+            self._check(f"no error: {type(problem).__name__}: {problem}", holds=False)
+        if self._failures:
+            say(f"\n[bold red]{self._failures} of the claims did not hold.[/bold red]")
+        else:
+            say(
+                "\n[bold green]Everything held.[/bold green] `make run` starts it all to play with."
+            )
+        return self._failures == 0
+
+    async def _everybody_logs_in(self, hers: Sequence[Gadget], his: Gadget) -> None:
+        self._step("user-001 logs in on a phone (APNs), a tablet (FCM) and a browser (Web Push).")
+        for gadget in hers:
+            await gadget.log_in(_ADA, self._customer)
+            await self._check_owner(gadget, _ADA)
+        self._step("user-002 logs in on another phone.")
+        await his.log_in(_BEN, self._customer)
+        await self._check_owner(his, _BEN)
+        await self._message(_ADA, shown_on=hers, not_on=[his])
+
+    async def _the_phone_changes_hands(
+        self, phone: Gadget, rest_of_hers: Sequence[Gadget], his: Gadget
+    ) -> None:
+        self._step("user-002 takes over user-001's phone: the app is cleared, and he logs in.")
+        before = phone.sdk.device_id
+        await phone.log_out()
+        self._check("the phone is a new device", holds=phone.sdk.device_id != before)
+        await phone.log_in(_BEN, self._customer)
+        await self._check_owner(phone, _BEN)
+        await self._message(_ADA, shown_on=rest_of_hers, not_on=[phone, his])
+        await self._message(_BEN, shown_on=[phone, his], not_on=rest_of_hers)
+
+    async def _ada_logs_out(self, hers: Sequence[Gadget], his: Sequence[Gadget]) -> None:
+        self._step("user-001 logs out everywhere.")
+        for gadget in hers:
+            await gadget.log_out()
+            await self._check_owner(gadget, None)
+        await self._message(_ADA, shown_on=[], not_on=[*hers, *his])
+
+    async def _message(
+        self, user: str, *, shown_on: Sequence[Gadget], not_on: Sequence[Gadget]
+    ) -> None:
+        """Send somebody a message through the customer's back end, and look at every screen."""
+        self._messages += 1
+        text = f"Hello {user}, this is message {self._messages}."
+        self._step(f"The customer's back end publishes to {user}: “{text}”")
+        session = await self._customer.log_in(_BEN)
+        publish = await self._customer.send(session, to=user, text=text)
+        counts = await self._world.settled(publish)
+        sent, targeted = counts["sent"], counts["targeted"]
+        self._check(
+            f"devices addressed: {targeted}, taken by their gateways: {sent}",
+            holds=sent == targeted == len(shown_on),
+        )
+        for gadget in shown_on:
+            self._check(f"{gadget.name} shows it", holds=await self._world.shows(gadget, text))
+        for gadget in not_on:
+            self._check(f"{gadget.name} does not", holds=not await self._world.shows(gadget, text))
+
+    async def _check_owner(self, gadget: Gadget, user: str | None) -> None:
+        claim = f"{gadget.name} belongs to {user or 'nobody'}"
+        self._check(claim, holds=await self._world.owner(gadget) == user)
+
+    def _step(self, sentence: str) -> None:
+        self._console.print(f"\n[bold]→[/bold] {sentence}", highlight=False)
+
+    def _check(self, claim: str, *, holds: bool) -> None:
+        self._failures += not holds
+        mark = "[green]✓[/green]" if holds else "[red]✗[/red]"
+        self._console.print(f"  {mark} {claim}", highlight=False)

@@ -1,0 +1,109 @@
+"""
+``heliograph doctor``: whether everything that a publish will need is as it should be.
+
+Credentials are tried for real: Apple is sent a message for a device that does not
+exist, and the way in which it is refused tells whether the key was accepted.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from heliograph.app import check_vapid_subject, now, outgoing, storage
+from heliograph.config import Settings, variable
+from heliograph.errors import ConfigurationError, TransportError
+from heliograph.gateways import apns
+from heliograph.gateways.contract import Outcome, Sent, Suspect
+from heliograph.instances import Instance
+from heliograph.model import ApnsAddress, ApnsMessage
+from heliograph.transport.client import Client
+from heliograph.transport.tokens import AccessTokens
+
+_NO_DEVICE: Final = "0" * 64
+_NO_MESSAGE: Final = "00000000-0000-8000-8000-000000000000"
+_EXAMPLE_SUBJECT: Final = Settings().vapid_subject
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    subject: str
+    grade: Literal["ok", "warning", "fault"]
+    sentence: str
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Look at everything; what was found, in the order in which it was looked at."""
+    findings = [_subject(settings), _admin(settings)]
+    try:
+        async with storage(settings) as (database, instances), outgoing(settings) as client:
+            findings.append(Finding("database", "ok", f"at revision {await database.revision()}"))
+            every = await instances.every()
+            if not every:
+                findings.append(
+                    Finding("instances", "warning", "none yet: heliograph instance create NAME")
+                )
+            for instance in every:
+                findings += [each async for each in _credentials(instance, client)]
+    except ConfigurationError as problem:
+        findings.append(Finding("database", "fault", str(problem)))
+    return findings
+
+
+def _subject(settings: Settings) -> Finding:
+    name = variable("vapid_subject")
+    try:
+        check_vapid_subject(settings)
+    except ConfigurationError as problem:
+        return Finding("web push", "fault", str(problem))
+    if settings.vapid_subject == _EXAMPLE_SUBJECT:
+        return Finding("web push", "warning", f"set {name} to an address of yours")
+    return Finding("web push", "ok", f"push services reach you at {settings.vapid_subject}")
+
+
+def _admin(settings: Settings) -> Finding:
+    name = variable("admin_token")
+    if settings.admin_token is None:
+        return Finding("admin API", "warning", f"closed; {name} opens it")
+    return Finding("admin API", "ok", "open to whoever bears the admin token")
+
+
+async def _credentials(instance: Instance, client: Client) -> AsyncIterator[Finding]:
+    if instance.apns is None:
+        yield Finding(f"{instance.name}: APNs", "warning", "no credentials")
+    else:
+        yield _judged(f"{instance.name}: APNs", await _try_apns(instance, client))
+    if instance.fcm is None:
+        yield Finding(f"{instance.name}: FCM", "warning", "no credentials")
+    else:
+        token = await AccessTokens(client, now).current(instance.fcm)
+        yield _judged(f"{instance.name}: FCM", Sent() if isinstance(token, str) else token)
+
+
+async def _try_apns(instance: Instance, client: Client) -> Outcome | str:
+    """Sent to a device that is none, an accepted key earns BadDeviceToken."""
+    credentials = instance.apns
+    assert credentials is not None  # noqa: S101  (the caller looked)
+    request = apns.request(
+        ApnsMessage(payload=b'{"aps":{}}', push_type="background", priority=5),
+        ApnsAddress(_NO_DEVICE),
+        credentials=credentials,
+        token=apns.provider_token(credentials, now=now()),
+        apns_id=_NO_MESSAGE,
+    )
+    try:
+        response = await client.send(request, ca=credentials.ca)
+    except TransportError as problem:
+        return f"cannot be reached: {problem}"
+    outcome = apns.outcome(response, now=now())
+    is_accepted = isinstance(outcome, Suspect) and outcome.reason == apns.WRONG_ENVIRONMENT
+    return Sent() if is_accepted else outcome
+
+
+def _judged(subject: str, outcome: Outcome | str) -> Finding:
+    if isinstance(outcome, Sent):
+        return Finding(subject, "ok", "the credentials are accepted")
+    if isinstance(outcome, str):
+        return Finding(subject, "fault", outcome)
+    return Finding(subject, "fault", f"{type(outcome).__name__.lower()}: {outcome.reason}")
