@@ -49,7 +49,7 @@ class Settings:
     tls_key_file: Path | None = _setting(None, "Private key for https, PEM.")
     admin_token: str | None = _setting(
         None,
-        "Bearer token of `/admin/v1`, at least 16 characters. Without it that API is closed.",
+        "Bearer token of `/admin/v1`. Without it that API is closed.",
         secret=True,
     )
     master_key: str | None = _setting(
@@ -105,12 +105,12 @@ class Settings:
 
 
 def _check_lengths(settings: Settings) -> None:
-    for name in ("admin_token", "master_key"):
-        value = getattr(settings, name)
-        if value is not None and len(value) < _SECRET_LENGTH:
-            raise ConfigurationError(
-                f"{variable(name)} must have at least {_SECRET_LENGTH} characters"
-            )
+    if settings.admin_token == "":
+        raise ConfigurationError(f"{variable('admin_token')} must not be empty; unset it")
+    if settings.master_key is not None and len(settings.master_key) < _MASTER_KEY_LENGTH:
+        raise ConfigurationError(
+            f"{variable('master_key')} must have at least {_MASTER_KEY_LENGTH} characters"
+        )
     for name in ("publish_rate", "max_devices_per_user", "worker_concurrency", "batch_size"):
         if getattr(settings, name) < 1:
             raise ConfigurationError(f"{variable(name)} must be at least 1")
@@ -128,7 +128,7 @@ def _check_addresses(settings: Settings) -> None:
             raise ConfigurationError(f"{variable('egress_allow')}: {problem}") from None
 
 
-_SECRET_LENGTH: Final = 16
+_MASTER_KEY_LENGTH: Final = 16
 SETTINGS: Final = tuple(fields(Settings))
 
 

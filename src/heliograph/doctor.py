@@ -19,6 +19,7 @@ from heliograph.model import ApnsAddress, ApnsMessage
 from heliograph.transport.client import Client
 from heliograph.transport.tokens import AccessTokens
 
+_GOOD_TOKEN_LENGTH: Final = 16
 _NO_DEVICE: Final = "0" * 64
 _NO_MESSAGE: Final = "00000000-0000-8000-8000-000000000000"
 _EXAMPLE_SUBJECT: Final = Settings().vapid_subject
@@ -66,6 +67,8 @@ def _admin(settings: Settings) -> Finding:
     name = variable("admin_token")
     if settings.admin_token is None:
         return Finding("admin API", "warning", f"closed; {name} opens it")
+    if len(settings.admin_token) < _GOOD_TOKEN_LENGTH:
+        return Finding("admin API", "warning", f"{name} is short enough to guess")
     return Finding("admin API", "ok", "open to whoever bears the admin token")
 
 

@@ -15,7 +15,6 @@ import structlog
 class Event(StrEnum):
     """Everything that we ever log, by name."""
 
-    STARTED = "started"
     READY = "ready"
     STOPPED = "stopped"
     KEY_FILE_MADE = "key_file_made"

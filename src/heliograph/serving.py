@@ -94,10 +94,11 @@ def bind(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(2048)
-    except OSError as problem:
+    except (OSError, UnicodeError) as problem:
         listener.close()
+        why = problem.strerror if isinstance(problem, OSError) else "there is no such host"
         raise ConfigurationError(
-            f"cannot listen on {host}:{port}: {problem.strerror}; "
+            f"cannot listen on {host}:{port}: {why}; "
             "HELIOGRAPH_LISTEN and HELIOGRAPH_LISTEN_TLS say where"
         ) from None
     listener.setblocking(False)
@@ -136,13 +137,22 @@ async def serving(
         while not server.started and not task.done():  # noqa: ASYNC110  (it has no event)
             await asyncio.sleep(0.005)
         if task.done():
-            await task
-            raise ConfigurationError(f"could not serve on {address_of(listener)}")
+            raise _could_not_serve(listener, task.exception())
         yield
     finally:
         server.should_exit = True
         await asyncio.gather(task, return_exceptions=True)
         listener.close()
+
+
+def _could_not_serve(listener: socket.socket, problem: BaseException | None) -> Exception:
+    if isinstance(problem, OSError):  # reading the certificate and its key is all that can fail
+        return ConfigurationError(
+            f"cannot serve https on {address_of(listener)}: {problem}; "
+            "HELIOGRAPH_TLS_CERT_FILE and HELIOGRAPH_TLS_KEY_FILE must hold a certificate "
+            "and its key, as PEM"
+        )
+    return ConfigurationError(f"cannot serve on {address_of(listener)}: {problem}")
 
 
 @contextlib.contextmanager

@@ -53,4 +53,4 @@ class Accept:
         self._queue.announce()
         kind = "users" if isinstance(target, ToUsers) else "interests"
         self._metrics.publishes.labels(kind).inc()
-        log().info(Event.PUBLISH_ACCEPTED, instance=instance.id, publish=publish, target=kind)
+        log().debug(Event.PUBLISH_ACCEPTED, instance=instance.id, publish=publish, target=kind)

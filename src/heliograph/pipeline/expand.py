@@ -65,7 +65,7 @@ async def expand(
             return
         await work.remove(connection, expansion.number)
         await publishes.mark_expanded(connection, publish.number, now=now)
-    log().info(Event.PUBLISH_EXPANDED, publish=publish.id)
+    log().debug(Event.PUBLISH_EXPANDED, publish=publish.id)
 
 
 def lanes(page: Sequence[Addressed]) -> dict[Lane, list[DeviceNumber]]:

@@ -208,7 +208,7 @@ class Worker:
                 gateway=batch.gateway,
                 reason=reason,
             )
-        log().info(
+        log().debug(
             Event.BATCH_SETTLED,
             publish=publish.id,
             gateway=batch.gateway,

@@ -14,8 +14,7 @@ def upgrade(connection: Connection) -> list[str]:
     before = current(connection)
     if before == newest():
         return []
-    config = _config()
-    config.attributes["connection"] = connection
+    config = configuration(connection)
     command.upgrade(config, "head")
     connection.commit()
     steps = ScriptDirectory.from_config(config).iterate_revisions("head", before or "base")
@@ -29,11 +28,13 @@ def current(connection: Connection) -> str | None:
 
 def newest() -> str | None:
     """The revision that this program expects."""
-    return ScriptDirectory.from_config(_config()).get_current_head()
+    return ScriptDirectory.from_config(configuration()).get_current_head()
 
 
-def _config() -> Config:
+def configuration(connection: Connection | None = None) -> Config:
+    """What an Alembic command needs to know: where the migrations are, and the database."""
     config = Config()
+    config.attributes["connection"] = connection
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.set_main_option("path_separator", "os")
     return config

@@ -1,0 +1,164 @@
+"""The command line, as an operator types it."""
+
+import json
+from asyncio import to_thread
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from heliograph import __version__
+from heliograph.cli import commands, main
+from heliograph.client.device import AsyncPushNotifications
+from processes import heliograph
+from support import ADMIN_TOKEN
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data directory of its own, named by the environment."""
+    monkeypatch.setenv("HELIOGRAPH_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("HELIOGRAPH_ADMIN_TOKEN", ADMIN_TOKEN)
+    monkeypatch.setenv("HELIOGRAPH_LOG_LEVEL", "error")
+    return tmp_path
+
+
+def run(*arguments: str, answer: str | None = None) -> Result:
+    return CliRunner().invoke(commands, arguments, input=answer)
+
+
+def json_of(*arguments: str) -> Any:
+    result = run(*arguments, "--json")
+    assert 0 == result.exit_code, result.output
+    return json.loads(result.stdout)
+
+
+def test_the_version_is_printed() -> None:
+    """``--version`` prints the package's version."""
+    assert __version__ == run("--version").stdout.strip()
+
+
+def test_without_a_command_help_is_shown() -> None:
+    """``heliograph`` alone lists its commands."""
+    result = run()
+
+    assert all(word in result.output for word in ("serve", "dev", "instance", "doctor"))
+
+
+def test_an_instance_lives_from_create_to_delete(folder: Path) -> None:
+    """What create prints, list and show find, rotate-key changes and delete ends."""
+    del folder
+    made = json_of("instance", "create", "Shop")
+    listed = json_of("instance", "list")
+    shown = json_of("instance", "show", made["instance_id"])
+    rotated = json_of("instance", "rotate-key", made["instance_id"])
+    deleted = run("instance", "delete", made["instance_id"], "--yes")
+
+    assert [("Shop", made["instance_id"])] == [
+        (each["name"], each["instance_id"]) for each in listed
+    ]
+    assert 0 == shown["devices"]
+    assert rotated["secret_key"] != made["secret_key"]
+    assert 0 == deleted.exit_code
+    assert [] == json_of("instance", "list")
+
+
+def test_deleting_asks_first(folder: Path) -> None:
+    """A no keeps the instance."""
+    del folder
+    made = json_of("instance", "create", "Shop")
+
+    result = run("instance", "delete", made["instance_id"], answer="n\n")
+
+    assert 1 == result.exit_code
+    assert 1 == len(json_of("instance", "list"))
+
+
+def test_no_listing_shows_a_secret(folder: Path) -> None:
+    """Neither list nor show prints any of the four secrets."""
+    del folder
+    made = json_of("instance", "create", "Shop")
+
+    printed = run("instance", "list").output + run("instance", "show", made["instance_id"]).output
+
+    assert not any(made[name] in printed for name in ("secret_key", "client_secret", "app_secret"))
+
+
+def test_a_problem_is_one_line_and_status_1(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An unknown instance is told on standard error, without a traceback."""
+    del folder
+    monkeypatch.setattr("sys.argv", ["heliograph", "instance", "show", "nobody"])
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    assert 1 == ended.value.code
+    assert "heliograph: there is no instance nobody\n" == capsys.readouterr().err
+
+
+def test_an_unknown_setting_names_the_nearest(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A misspelt variable stops every command, and says what was meant."""
+    del folder
+    monkeypatch.setenv("HELIOGRAPH_LISTN", "127.0.0.1:1")
+    monkeypatch.setattr("sys.argv", ["heliograph", "instance", "list"])
+
+    with pytest.raises(SystemExit):
+        main()
+
+    assert "did you mean HELIOGRAPH_LISTEN?" in " ".join(capsys.readouterr().err.split())
+
+
+def test_publish_wants_people_or_interests(folder: Path) -> None:
+    """Neither, or both, is a wrong call: exit status 2."""
+    del folder
+    neither = run("publish", "--title", "Hello")
+    both = run("publish", "--title", "Hello", "--user", "u", "--interest", "i")
+
+    assert [2, 2] == [neither.exit_code, both.exit_code]
+
+
+def test_migrate_tells_the_revision(folder: Path) -> None:
+    """It makes the database if there is none, and says where it stands."""
+    result = run("migrate")
+
+    assert "revision 0001" in result.output
+    assert (folder / "heliograph.db").exists()
+
+
+def test_doctor_tells_faults_by_its_status(folder: Path) -> None:
+    """Warnings alone are status 0; a fault, here a lost master key, is status 1."""
+    json_of("instance", "create", "Shop")
+    well = run("doctor")
+    (folder / "master.key").write_text("another key than the right one")
+
+    ill = run("doctor")
+
+    assert [0, 1] == [well.exit_code, ill.exit_code]
+    assert "HELIOGRAPH_MASTER_KEY" in ill.output
+
+
+async def test_publish_reaches_a_device_through_the_running_server(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``heliograph publish --user`` beside a running dev, then ``device list`` and ``delete``."""
+    async with heliograph("dev", folder=folder) as dev:
+        note = await dev.note("dev.json")
+        monkeypatch.setenv("HELIOGRAPH_LISTEN", note["endpoint"].removeprefix("http://"))
+        async with AsyncPushNotifications(note["endpoint"]) as device:
+            await device.start(note["instance_id"])
+            await device.register_device_token("ab" * 32)
+            await device.add_device_interest("news")
+            # A command runs a loop of its own, so it gets a thread of its own.
+            published = await to_thread(run, "publish", "--title", "Hello", "--interest", "news")
+            devices = await to_thread(json_of, "device", "list")
+            deleted = await to_thread(run, "device", "delete", str(device.device_id))
+
+    assert published.stdout.startswith("pubid-")
+    assert ["apns"] == [each["gateway"] for each in devices]
+    assert 0 == deleted.exit_code
+    assert "ab" * 32 not in json.dumps(devices)
