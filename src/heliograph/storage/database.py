@@ -89,6 +89,7 @@ def _sqlite_engine(url: URL, *, begin: str, connections: int) -> AsyncEngine:
         poolclass=AsyncAdaptedQueuePool,
         pool_size=connections,
         max_overflow=0,
+        pool_reset_on_return=None,  # every transaction here is ended by its own block
         hide_parameters=True,  # an error's text may be logged; tokens and payloads may not
         # The driver would begin transactions of its own; we do that (below).
         connect_args={"isolation_level": None, "timeout": _BUSY_TIMEOUT_SECONDS},

@@ -1,0 +1,200 @@
+"""
+One connection's conversation with one service: check, then fault, then accept.
+
+A service decides by `Service.check` whether a request is good. A good one meets the scenario;
+only one that gets past it is delivered.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+from heliograph.sandbox.exchange import (
+    Answer,
+    Disconnect,
+    Gateway,
+    GoAway,
+    Reaction,
+    Request,
+    Reset,
+    Silence,
+)
+from heliograph.sandbox.scenario import Fault, FaultName, Scenario
+from heliograph.sandbox.stats import Stats
+from heliograph.wire.http import HttpResponse
+
+Clock = Callable[[], datetime]
+
+REDIRECT_STATUS: Final = 307
+
+
+@dataclass(slots=True)
+class Connection:
+    """What a service remembers about one connection."""
+
+    key_id: str | None = None
+    """The Apple key that a valid provider token came from; None before the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The request is not good."""
+
+    gateway: Gateway
+    response: HttpResponse
+    reason: str
+    """In the service's own words, for the statistics."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The request is good."""
+
+    gateway: Gateway
+    response: HttpResponse
+    deliver: Callable[[], None]
+    """Makes it so: until this is called, nothing has changed."""
+    names: tuple[str, ...] = ()
+    """All the names of the device it is for; empty if it is for none."""
+
+
+Verdict = Refused | Accepted
+
+
+class Service(Protocol):
+    """An imitated push service, apart from connections, faults and counters."""
+
+    @property
+    def gateway(self) -> Gateway:
+        """Whose connections these are."""
+        ...
+
+    def check(self, request: Request, connection: Connection, now: datetime) -> Verdict:
+        """Judge a request as the real service would."""
+        ...
+
+    def fault_response(
+        self, gateway: Gateway, fault: Fault, request: Request, now: datetime
+    ) -> HttpResponse:
+        """What the real service answers when this goes wrong."""
+        ...
+
+    def opening_streams(self) -> int:
+        """How many streams a new connection may use."""
+        ...
+
+    def earned_streams(self, connection: Connection) -> int:
+        """How many streams this connection may use by now."""
+        ...
+
+
+@dataclass(slots=True)
+class ServiceSession:
+    """A `heliograph.sandbox.exchange.Session` with any of the services."""
+
+    service: Service
+    scenario: Scenario
+    stats: Stats
+    clock: Clock
+    max_concurrent_streams: int = field(init=False)
+    _connection: Connection = field(default_factory=Connection, init=False)
+
+    def __post_init__(self) -> None:
+        self.max_concurrent_streams = self.service.opening_streams()
+        counters = self.stats.of(self.service.gateway)
+        counters.connections_opened += 1
+        counters.connections_open += 1
+
+    def react(self, request: Request) -> Reaction:
+        """Judge the request, act out the fault it meets, or accept it."""
+        now = self.clock()
+        verdict = self.service.check(request, self._connection, now)
+        counters = self.stats.of(verdict.gateway)
+        counters.requests += 1
+        if isinstance(verdict, Refused):
+            counters.refusals[verdict.reason] += 1
+            return Answer(verdict.response, streams=self._new_limit())
+        fault = self.scenario.next_fault(verdict.gateway, verdict.names)
+        if fault is None:
+            counters.accepted += 1
+            verdict.deliver()
+            return Answer(verdict.response, streams=self._new_limit())
+        counters.faults[fault.fault] += 1
+        return self._act_out(fault, verdict, request, now)
+
+    def closed(self) -> None:
+        """Count the connection as ended."""
+        self.stats.of(self.service.gateway).connections_open -= 1
+
+    def _act_out(
+        self, fault: Fault, accepted: Accepted, request: Request, now: datetime
+    ) -> Reaction:
+        delay = fault.delay_seconds
+        match fault.fault:
+            case FaultName.SLOW:
+                accepted.deliver()
+                return Answer(accepted.response, delay, self._new_limit())
+            case FaultName.FEWER_STREAMS:
+                accepted.deliver()
+                self.max_concurrent_streams = 1 if fault.streams is None else fault.streams
+                return Answer(accepted.response, delay, self.max_concurrent_streams)
+            case FaultName.LOST_ANSWER:
+                accepted.deliver()
+                return Reset(refused=False, after_seconds=delay)
+            case FaultName.RESET:
+                return Reset(refused=False, after_seconds=delay)
+            case FaultName.REFUSED_STREAM:
+                return Reset(refused=True, after_seconds=delay)
+            case FaultName.GOAWAY:
+                return GoAway(fault.reason or "Shutdown")
+            case FaultName.DISCONNECT:
+                return Disconnect()
+            case FaultName.NO_ANSWER:
+                return Silence()
+            case _:
+                response = self.service.fault_response(accepted.gateway, fault, request, now)
+                return Answer(_advised(response, fault), delay, self._new_limit())
+
+    def _new_limit(self) -> int | None:
+        """The stream limit to announce; None if it is the one in force."""
+        if self.max_concurrent_streams != self.service.opening_streams():
+            return None  # changed before, by merit or by a fault
+        earned = self.service.earned_streams(self._connection)
+        if earned == self.max_concurrent_streams:
+            return None
+        self.max_concurrent_streams = earned
+        return earned
+
+
+def plain_fault(fault: Fault) -> HttpResponse | None:
+    """The answer to a fault that looks the same at every service; None for the others."""
+    match fault.fault:
+        case FaultName.EMPTY_ERROR:
+            return HttpResponse(fault.status or 500)
+        case FaultName.REDIRECT:
+            return HttpResponse(REDIRECT_STATUS, (("location", fault.location or "/"),))
+        case FaultName.BAD_GATEWAY:
+            return HttpResponse(502, (("content-type", "text/html; charset=UTF-8"),), _HTML_502)
+        case _:
+            return None
+
+
+def milliseconds(moment: datetime, *, ago_seconds: int = 0) -> int:
+    """Milliseconds from the epoch to this many seconds before the moment."""
+    return int((moment - timedelta(seconds=ago_seconds)).timestamp() * 1000)
+
+
+def _advised(response: HttpResponse, fault: Fault) -> HttpResponse:
+    if fault.retry_after is None:
+        return response
+    advice = ("retry-after", str(fault.retry_after))
+    return HttpResponse(response.status, (*response.headers, advice), response.body)
+
+
+_HTML_502: Final = (
+    b"<!DOCTYPE html>\n<html lang=en>\n<title>Error 502 (Server Error)!!1</title>\n"
+    b"<p><b>502.</b> The server encountered a temporary error and could not complete your "
+    b"request.<p>Please try again in 30 seconds.\n"
+)
+"""What a load balancer in front of Google says; no JSON, although the service speaks JSON."""
