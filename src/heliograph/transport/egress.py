@@ -50,8 +50,26 @@ def _unwrap(address: _Address) -> _Address:
     return address
 
 
+async def resolve(host: str, port: int, allowed: Sequence[Network]) -> str:
+    """
+    The address of a stranger's host, checked; resolved anew each time.
+
+    Raises:
+        EgressDenied: It, or another of its addresses, is not public.
+        OSError: There is none.
+    """
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as problem:
+        raise OSError("a name that cannot be") from problem
+    addresses = [str(entry[4][0]).partition("%")[0] for entry in found]
+    if not addresses or not all(is_allowed(each, allowed) for each in addresses):
+        raise EgressDenied("the endpoint's address is not public")
+    return addresses[0]
+
+
 class GuardedBackend(httpcore.AsyncNetworkBackend):
-    """A network that connects only to addresses that are allowed."""
+    """A network for httpcore that connects only to addresses that are allowed."""
 
     def __init__(self, allowed: Sequence[Network]) -> None:
         """Wrap the usual network."""
@@ -67,19 +85,10 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """Resolve, check, and connect to the very address that was checked."""
-        address = await self._resolve(host, port)
+        try:
+            address = await resolve(host, port, self._allowed)
+        except OSError as problem:
+            raise httpcore.ConnectError(str(problem)) from problem
         return await self._network.connect_tcp(
             address, port, timeout, local_address, socket_options
         )
-
-    async def _resolve(self, host: str, port: int) -> str:
-        try:
-            found = await asyncio.get_running_loop().getaddrinfo(
-                host, port, type=socket.SOCK_STREAM
-            )
-        except (OSError, UnicodeError) as problem:
-            raise httpcore.ConnectError(str(problem)) from problem
-        addresses = [str(entry[4][0]).partition("%")[0] for entry in found]
-        if not addresses or not all(is_allowed(each, self._allowed) for each in addresses):
-            raise EgressDenied("the endpoint's address is not public")
-        return addresses[0]

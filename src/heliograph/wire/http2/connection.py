@@ -16,9 +16,9 @@ A stream is in ``_quiet`` while it is wholly written and nothing was heard of it
 is all that most streams ever are, and in ``_busy`` otherwise.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from hpack import Decoder, HPACKError
 
@@ -73,8 +73,8 @@ _PLAIN_200: Final = 0x88
 _INFORMATIONAL: Final = range(100, 200)
 _SWITCHING_PROTOCOLS: Final = 101
 
-Key = Hashable
-"""The caller's name for a request."""
+Key = Any
+"""The caller's name for a request; nothing is asked of it."""
 
 
 @dataclass(frozen=True, slots=True)
