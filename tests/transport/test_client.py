@@ -190,6 +190,10 @@ async def test_a_guarded_request_reaches_an_allowed_address(authority: Authority
     [
         post("https://"),
         post("nonsense"),
+        post("https://127.0.0.1:port/"),
+        post("https://[::1"),
+        post("https://é.example/"),
+        post("ftp://example.com/"),
         post("https://user@127.0.0.1/"),
         post("https://127.0.0.1/ x"),
         post("https://127.0.0.1/\r\nx: y"),
@@ -205,6 +209,14 @@ async def test_what_cannot_be_written_is_not_sent(
     async with client_of(authority) as client:
         with pytest.raises(NotProcessed):
             await client.send(request_)
+
+
+async def test_an_authority_that_is_none_is_trusted_by_nobody(authority: Authority) -> None:
+    """With a certificate that cannot be read nothing goes out."""
+    async with client_of(authority) as client:
+        for ca in ("", "not a certificate"):
+            with pytest.raises(NotProcessed):
+                await client.send(post("https://127.0.0.1:1/"), ca=ca)
 
 
 async def test_header_fields_arrive_as_they_are(authority: Authority) -> None:

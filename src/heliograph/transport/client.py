@@ -110,7 +110,11 @@ class Client:
             else:
                 groups.setdefault((origin, template), []).append((number, values))
         for (origin, template), numbered in groups.items():
-            self._pool(origin, trust).submit(batch, template, numbered)
+            try:
+                self._pool(origin, trust).submit(batch, template, numbered)
+            except ValueError as problem:
+                for number, _ in numbered:
+                    batch.end(number, NotProcessed(str(problem)))
         if requests:
             await batch.done
         return await self._with_the_old(requests, batch, trust)
@@ -163,9 +167,17 @@ class Client:
         return pool
 
     def _dial(self, origin: str, trust: _Trust) -> Dial:
+        """
+        How to reach an origin.
+
+        Raises:
+            ValueError: It has no host, or a port that is none.
+        """
         ca, guarded = trust
         address = urlsplit(origin)
-        host, port = address.hostname or "", address.port or _HTTPS_PORT
+        host, port = address.hostname, address.port or _HTTPS_PORT
+        if not host:
+            raise ValueError("an address without a host")
 
         async def dial(make: Callable[[], Link]) -> object:
             target = await resolve(host, port, self._allowed) if guarded else host
@@ -218,7 +230,7 @@ class Client:
             async with self._old_pool(trust).stream(
                 request.method,
                 request.url,
-                headers=list(request.headers),
+                headers=[(name.encode(), value.encode()) for name, value in request.headers],
                 content=request.body,
                 extensions={
                     "timeout": {
@@ -242,6 +254,8 @@ class Client:
             httpcore.PoolTimeout,
             httpcore.UnsupportedProtocol,
             ssl.SSLError,
+            TypeError,
+            ValueError,  # an authority that is none, or characters that no address has
         ) as problem:
             return NotProcessed(type(problem).__name__)
         except (

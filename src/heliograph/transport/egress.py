@@ -60,7 +60,7 @@ async def resolve(host: str, port: int, allowed: Sequence[Network]) -> str:
     """
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except UnicodeError as problem:
+    except ValueError as problem:
         raise OSError("a name that cannot be") from problem
     addresses = [str(entry[4][0]).partition("%")[0] for entry in found]
     if not addresses or not all(is_allowed(each, allowed) for each in addresses):

@@ -10,7 +10,6 @@ Connections to one origin, and the requests that wait for a place on them.
 """
 
 import asyncio
-import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -250,7 +249,7 @@ class Pool:
         except EgressDenied as denied:
             self._opening = None
             self._fail_waiting(denied)
-        except (OSError, ssl.SSLError, TimeoutError) as problem:
+        except (OSError, ValueError) as problem:  # of TLS, of time, or of a name that is none
             self._opening = None
             self._pause()
             if not self._links:
