@@ -16,6 +16,9 @@ from h2.settings import SettingCodes
 
 from heliograph.sandbox import Authority
 
+AUTHORITY: Final = Authority()
+"""Whom the tests of the transport trust."""
+
 PATIENCE_SECONDS: Final = 10
 """How long a test waits for what never comes before it fails."""
 

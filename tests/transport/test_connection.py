@@ -6,18 +6,17 @@ from collections.abc import Callable
 from typing import cast
 
 from heliograph.errors import Ambiguous
-from heliograph.sandbox import Authority
 from heliograph.transport.client import Client
 from heliograph.transport.connection import Patience
 from heliograph.wire.http import HttpRequest, HttpResponse
-from transport.scripted import Asked, scripted
+from transport.scripted import AUTHORITY, Asked, scripted
 
 
 def request(origin: str, path: str = "/", body: bytes = b"{}") -> HttpRequest:
     return HttpRequest("POST", origin + path, (), body)
 
 
-async def test_a_request_without_reply_is_given_up_alone(authority: Authority) -> None:
+async def test_a_request_without_reply_is_given_up_alone() -> None:
     """After the deadline it is in doubt; the connection, and later requests, go on."""
 
     def answer_all_but_one(asked: Asked) -> None:
@@ -25,12 +24,12 @@ async def test_a_request_without_reply_is_given_up_alone(authority: Authority) -
             asked.answer()
 
     client = Client(patience=Patience(reply=0.1))
-    async with scripted(authority, answer_all_but_one) as server:
+    async with scripted(AUTHORITY, answer_all_but_one) as server:
         late, reply = await client.send_batch(
             [request(server.origin, "/never"), request(server.origin, "/soon")],
-            ca=authority.ca_pem,
+            ca=AUTHORITY.ca_pem,
         )
-        again = await client.send(request(server.origin, "/soon"), ca=authority.ca_pem)
+        again = await client.send(request(server.origin, "/soon"), ca=AUTHORITY.ca_pem)
         await client.close()
 
         assert isinstance(late, Ambiguous)
@@ -39,7 +38,7 @@ async def test_a_request_without_reply_is_given_up_alone(authority: Authority) -
         assert 1 == len(server.connections)
 
 
-async def test_a_dead_connection_is_replaced(authority: Authority) -> None:
+async def test_a_dead_connection_is_replaced() -> None:
     """A peer that answers neither requests nor a PING is left, long before the deadline."""
 
     def fall_silent(asked: Asked) -> None:
@@ -49,10 +48,10 @@ async def test_a_dead_connection_is_replaced(authority: Authority) -> None:
             asked.answer()
 
     client = Client(patience=Patience(stall=0.05, pong=0.05))
-    async with scripted(authority, fall_silent) as server:
-        await client.send(request(server.origin), ca=authority.ca_pem)
-        (lost,) = await client.send_batch([request(server.origin, "/silence")], ca=authority.ca_pem)
-        reply = await client.send(request(server.origin), ca=authority.ca_pem)
+    async with scripted(AUTHORITY, fall_silent) as server:
+        await client.send(request(server.origin), ca=AUTHORITY.ca_pem)
+        (lost,) = await client.send_batch([request(server.origin, "/silence")], ca=AUTHORITY.ca_pem)
+        reply = await client.send(request(server.origin), ca=AUTHORITY.ca_pem)
         await client.close()
 
         assert isinstance(lost, Ambiguous)
@@ -60,12 +59,12 @@ async def test_a_dead_connection_is_replaced(authority: Authority) -> None:
         assert 2 == len(server.connections)
 
 
-async def test_a_slow_peer_that_is_alive_is_waited_for(authority: Authority) -> None:
+async def test_a_slow_peer_that_is_alive_is_waited_for() -> None:
     """It answers the PING, so the connection stays, until the reply comes."""
     held: list[Asked] = []
     client = Client(patience=Patience(stall=0.02, pong=5))
-    async with scripted(authority, held.append) as server:
-        sending = asyncio.create_task(client.send(request(server.origin), ca=authority.ca_pem))
+    async with scripted(AUTHORITY, held.append) as server:
+        sending = asyncio.create_task(client.send(request(server.origin), ca=AUTHORITY.ca_pem))
         await server.until(lambda: bool(held))
         await server.until_pinged()
         held[0].answer()
@@ -76,25 +75,25 @@ async def test_a_slow_peer_that_is_alive_is_waited_for(authority: Authority) -> 
         assert 1 == len(server.connections)
 
 
-async def test_an_idle_connection_is_asked_for_a_sign_of_life(authority: Authority) -> None:
+async def test_an_idle_connection_is_asked_for_a_sign_of_life() -> None:
     """So that the next publish does not find it dead."""
     client = Client(patience=Patience(stall=0.02, idle=0.02))
-    async with scripted(authority) as server:
-        await client.send(request(server.origin), ca=authority.ca_pem)
+    async with scripted(AUTHORITY) as server:
+        await client.send(request(server.origin), ca=AUTHORITY.ca_pem)
         await server.until_pinged()
         await client.close()
 
         assert 1 == len(server.connections)
 
 
-async def test_a_connection_on_a_strangers_word_is_not_kept(authority: Authority) -> None:
+async def test_a_connection_on_a_strangers_word_is_not_kept() -> None:
     """Without traffic it is closed, and opened again when needed."""
     client = Client(
         allowed=[ipaddress.ip_network("127.0.0.0/8")],
-        extra_ca=authority.ca_pem,
+        extra_ca=AUTHORITY.ca_pem,
         patience=Patience(stall=0.02, unused=0.02),
     )
-    async with scripted(authority) as server:
+    async with scripted(AUTHORITY) as server:
         await client.send(request(server.origin), guarded=True)
         await server.until_left()
         reply = await client.send(request(server.origin), guarded=True)
@@ -104,7 +103,7 @@ async def test_a_connection_on_a_strangers_word_is_not_kept(authority: Authority
         assert 2 == len(server.connections)
 
 
-async def test_a_peer_that_does_not_read_is_not_drowned(authority: Authority) -> None:
+async def test_a_peer_that_does_not_read_is_not_drowned() -> None:
     """Large bodies to a peer that stops reading wait with us, and arrive when it reads on."""
     pause: list[Callable[[], None]] = []
 
@@ -117,10 +116,10 @@ async def test_a_peer_that_does_not_read_is_not_drowned(authority: Authority) ->
             asyncio.get_running_loop().call_soon(transport.resume_reading)
 
     client = Client()
-    async with scripted(authority, stop_reading, streams=1000) as server:
+    async with scripted(AUTHORITY, stop_reading, streams=1000) as server:
         results = await client.send_batch(
             [request(server.origin, f"/{number}", bytes(60_000)) for number in range(100)],
-            ca=authority.ca_pem,
+            ca=AUTHORITY.ca_pem,
         )
         await client.close()
 

@@ -12,7 +12,7 @@ from heliograph.sandbox import Authority
 from heliograph.transport.client import Client
 from heliograph.transport.connection import Patience
 from heliograph.wire.http import HttpRequest, HttpResponse
-from transport.scripted import Asked, Connection, ScriptedServer, listening, scripted
+from transport.scripted import AUTHORITY, Asked, Connection, ScriptedServer, listening, scripted
 
 
 @asynccontextmanager
@@ -38,25 +38,25 @@ def statuses(results: list[HttpResponse | TransportError]) -> list[object]:
     return [each.status if isinstance(each, HttpResponse) else type(each) for each in results]
 
 
-async def test_more_work_than_one_connection_carries_opens_more(authority: Authority) -> None:
+async def test_more_work_than_one_connection_carries_opens_more() -> None:
     """Connections are added while more waits than those open take at once, up to a few."""
-    async with scripted(authority, streams=2) as server, client_of() as client:
-        results = await send(client, server, authority, 200)
+    async with scripted(AUTHORITY, streams=2) as server, client_of() as client:
+        results = await send(client, server, AUTHORITY, 200)
 
         assert [200] * 200 == statuses(results)
         assert 1 < len(server.connections) <= 4
 
 
-async def test_little_work_stays_on_one_connection(authority: Authority) -> None:
+async def test_little_work_stays_on_one_connection() -> None:
     """A connection is kept, and used again."""
-    async with scripted(authority) as server, client_of() as client:
+    async with scripted(AUTHORITY) as server, client_of() as client:
         for _ in range(3):
-            await send(client, server, authority, 5)
+            await send(client, server, AUTHORITY, 5)
 
         assert 1 == len(server.connections)
 
 
-async def test_a_refused_stream_is_sent_again(authority: Authority) -> None:
+async def test_a_refused_stream_is_sent_again() -> None:
     """The peer has promised that it did nothing with it."""
 
     def refuse_the_first(asked: Asked) -> None:
@@ -65,40 +65,40 @@ async def test_a_refused_stream_is_sent_again(authority: Authority) -> None:
         else:
             asked.answer()
 
-    async with scripted(authority, refuse_the_first) as server, client_of() as client:
-        results = await send(client, server, authority, 3)
+    async with scripted(AUTHORITY, refuse_the_first) as server, client_of() as client:
+        results = await send(client, server, AUTHORITY, 3)
 
         assert [200] * 3 == statuses(results)
         assert 4 == len(server.asked)
 
 
-async def test_a_request_is_not_sent_again_for_ever(authority: Authority) -> None:
+async def test_a_request_is_not_sent_again_for_ever() -> None:
     """After a few refusals it is given back, as not processed."""
 
     def refuse(asked: Asked) -> None:
         asked.reset(ErrorCodes.REFUSED_STREAM)
 
-    async with scripted(authority, refuse) as server, client_of() as client:
-        results = await send(client, server, authority, 1)
+    async with scripted(AUTHORITY, refuse) as server, client_of() as client:
+        results = await send(client, server, AUTHORITY, 1)
 
         assert [NotProcessed] == statuses(results)
         assert 3 == len(server.asked)
 
 
-async def test_a_reset_request_is_not_sent_again(authority: Authority) -> None:
+async def test_a_reset_request_is_not_sent_again() -> None:
     """The peer may have acted on it: only the caller can decide."""
 
     def reset(asked: Asked) -> None:
         asked.reset(ErrorCodes.INTERNAL_ERROR)
 
-    async with scripted(authority, reset) as server, client_of() as client:
-        results = await send(client, server, authority, 2)
+    async with scripted(AUTHORITY, reset) as server, client_of() as client:
+        results = await send(client, server, AUTHORITY, 2)
 
         assert [Ambiguous] * 2 == statuses(results)
         assert 2 == len(server.asked)
 
 
-async def test_goaway_moves_requests_to_another_connection(authority: Authority) -> None:
+async def test_goaway_moves_requests_to_another_connection() -> None:
     """What is above the last stream goes out again, and nothing is answered twice."""
 
     def go_away_once(asked: Asked) -> None:
@@ -106,26 +106,26 @@ async def test_goaway_moves_requests_to_another_connection(authority: Authority)
         if len(asked.connection.server.connections) == 1 and asked.stream_id == 5:
             asked.connection.go_away(5)
 
-    async with scripted(authority, go_away_once) as server, client_of() as client:
-        results = await send(client, server, authority, 10)
+    async with scripted(AUTHORITY, go_away_once) as server, client_of() as client:
+        results = await send(client, server, AUTHORITY, 10)
 
         assert [200] * 10 == statuses(results)
         assert 2 == len(server.connections)
 
 
-async def test_a_broken_connection_leaves_doubt(authority: Authority) -> None:
+async def test_a_broken_connection_leaves_doubt() -> None:
     """Requests that were written when the peer vanished may have been acted on."""
 
     def vanish(asked: Asked) -> None:
         asked.connection.transport.abort()
 
-    async with scripted(authority, vanish) as server, client_of() as client:
-        results = await send(client, server, authority, 1)
+    async with scripted(AUTHORITY, vanish) as server, client_of() as client:
+        results = await send(client, server, AUTHORITY, 1)
 
         assert [Ambiguous] == statuses(results)
 
 
-async def test_the_streams_of_a_peer_may_become_fewer(authority: Authority) -> None:
+async def test_the_streams_of_a_peer_may_become_fewer() -> None:
     """Requests wait for their turn when a peer lowers its limit in mid-flight."""
 
     def lower(asked: Asked) -> None:
@@ -133,13 +133,13 @@ async def test_the_streams_of_a_peer_may_become_fewer(authority: Authority) -> N
             asked.connection.set(max_concurrent_streams=1)
         asked.answer()
 
-    async with scripted(authority, lower, streams=50) as server, client_of() as client:
-        results = await send(client, server, authority, 60)
+    async with scripted(AUTHORITY, lower, streams=50) as server, client_of() as client:
+        results = await send(client, server, AUTHORITY, 60)
 
         assert [200] * 60 == statuses(results)
 
 
-async def test_failed_openings_are_paced(authority: Authority) -> None:
+async def test_failed_openings_are_paced() -> None:
     """Just after a failure nobody knocks again: requests fail at once, unsent."""
     attempts = 0
 
@@ -152,23 +152,23 @@ async def test_failed_openings_are_paced(authority: Authority) -> None:
 
     async with listening(Slammed, None) as port, client_of() as client:
         request = HttpRequest("POST", f"https://127.0.0.1:{port}/", (), b"{}")
-        results = [await client.send_batch([request], ca=authority.ca_pem) for _ in range(5)]
+        results = [await client.send_batch([request], ca=AUTHORITY.ca_pem) for _ in range(5)]
 
     assert [[NotProcessed]] * 5 == [statuses(each) for each in results]
     assert 1 == attempts
 
 
-async def test_a_silent_handshake_is_given_up(authority: Authority) -> None:
+async def test_a_silent_handshake_is_given_up() -> None:
     """A peer that accepts and says nothing has processed nothing."""
     impatient = Patience(connect=0.05)
     async with listening(asyncio.Protocol, None) as port, client_of(impatient) as client:
         request = HttpRequest("POST", f"https://127.0.0.1:{port}/", (), b"{}")
 
         with pytest.raises(NotProcessed):
-            await client.send(request, ca=authority.ca_pem)
+            await client.send(request, ca=AUTHORITY.ca_pem)
 
 
-async def test_a_request_waits_only_so_long_for_its_turn(authority: Authority) -> None:
+async def test_a_request_waits_only_so_long_for_its_turn() -> None:
     """What never found a place on a connection was not processed."""
     impatient = Patience(queue=0.5, reply=1)
 
@@ -177,25 +177,25 @@ async def test_a_request_waits_only_so_long_for_its_turn(authority: Authority) -
             asked.answer()
 
     async with (
-        scripted(authority, answer_the_first, streams=1) as server,
+        scripted(AUTHORITY, answer_the_first, streams=1) as server,
         client_of(impatient) as client,
     ):
-        assert [200] == statuses(await send(client, server, authority, 1))
-        results = await send(client, server, authority, 5)
+        assert [200] == statuses(await send(client, server, AUTHORITY, 1))
+        results = await send(client, server, AUTHORITY, 5)
 
         assert {Ambiguous, NotProcessed} == set(statuses(results))
         assert len(server.asked) - 1 == statuses(results).count(Ambiguous)
 
 
-async def test_who_no_longer_waits_is_not_sent_for(authority: Authority) -> None:
+async def test_who_no_longer_waits_is_not_sent_for() -> None:
     """Requests of a cancelled caller that have not gone out are dropped."""
     held: list[Asked] = []
-    async with scripted(authority, held.append, streams=1) as server, client_of() as client:
-        sending = asyncio.create_task(send(client, server, authority, 50))
+    async with scripted(AUTHORITY, held.append, streams=1) as server, client_of() as client:
+        sending = asyncio.create_task(send(client, server, AUTHORITY, 50))
         await server.until(lambda: bool(held))
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
-        another = asyncio.create_task(send(client, server, authority, 1))
+        another = asyncio.create_task(send(client, server, AUTHORITY, 1))
         held[0].answer()
         await server.until(lambda: len(held) > 1)
         held[1].answer()
@@ -213,15 +213,15 @@ class Flooding(Connection):
             self.transport.write(b"\x00\x00\x00\x00\x00\x00\x00\x00\x00")
 
 
-async def test_a_peer_that_breaks_the_rules_is_left(authority: Authority) -> None:
+async def test_a_peer_that_breaks_the_rules_is_left() -> None:
     """Its requests are in doubt, and the next go out on a new connection."""
     server = ScriptedServer(lambda _: None, streams=10)
-    context = authority.server_context(alpn=["h2"])
+    context = AUTHORITY.server_context(alpn=["h2"])
     async with (
         listening(lambda: Flooding(server), context) as port,
         client_of() as client,
     ):
         server.origin = f"https://127.0.0.1:{port}"
-        results = await send(client, server, authority, 1)
+        results = await send(client, server, AUTHORITY, 1)
 
         assert [Ambiguous] == statuses(results)
