@@ -57,8 +57,6 @@ class Batch:
     results: dict[int, Result] = field(default_factory=dict)
     sends: dict[int, int] = field(default_factory=dict)
     """How often a request has gone out in vain, if it has."""
-    requests: dict[int, tuple[Template, Sequence[bytes]]] = field(default_factory=dict)
-    """What to send again if need be."""
 
     def end(self, number: int, result: Result) -> None:
         """Keep the result of one request."""
@@ -74,7 +72,7 @@ class _Group:
     batch: Batch
     template: Template
     requests: list[tuple[Key, Sequence[bytes]]]
-    """By keys that are pairs: batch and number."""
+    """By keys that say all that is needed to send again: batch, number, template, values."""
     since: float
     taken: int = 0
 
@@ -130,10 +128,9 @@ class Pool:
         self, batch: Batch, template: Template, requests: list[tuple[int, Sequence[bytes]]]
     ) -> None:
         """Send numbered requests of a batch as soon as there is room for them."""
-        keyed: list[tuple[Key, Sequence[bytes]]] = []
-        for number, values in requests:
-            batch.requests[number] = (template, values)
-            keyed.append(((batch, number), values))
+        keyed: list[tuple[Key, Sequence[bytes]]] = [
+            ((batch, number, template, values), values) for number, values in requests
+        ]
         self._waiting.append(_Group(batch, template, keyed, self._loop.time()))
         if self._feed_soon is None:  # once for all that is submitted in one go
             self._feed_soon = self._loop.call_soon(self._feed)
@@ -183,20 +180,21 @@ class Pool:
         link.flush()
 
     def _ended(self, ended: list[tuple[Key, End]]) -> None:
-        for (batch, number), end in ended:
+        for (batch, number, template, values), end in ended:
             if type(end) is HttpResponse:
                 batch.end(number, end)
             elif isinstance(end, Unprocessed):
-                self._send_again(batch, number, end.reason)
+                self._send_again(batch, number, template, values, end.reason)
             elif isinstance(end, Uncertain):
                 batch.end(number, Ambiguous(end.reason))
 
-    def _send_again(self, batch: Batch, number: int, reason: str) -> None:
+    def _send_again(
+        self, batch: Batch, number: int, template: Template, values: Sequence[bytes], reason: str
+    ) -> None:
         sends = batch.sends[number] = batch.sends.get(number, 0) + 1
         if sends >= SENDS or self._is_closed:
             batch.end(number, NotProcessed(reason))
             return
-        template, values = batch.requests[number]
         self.submit(batch, template, [(number, values)])
 
     # --- links -----------------------------------------------------------------------
@@ -274,7 +272,7 @@ class Pool:
             self._fail(group, result)
 
     def _fail(self, group: _Group, result: Result) -> None:
-        for (batch, number), _ in group.requests[group.taken :]:
+        for (batch, number, _, _), _ in group.requests[group.taken :]:
             batch.end(number, result)
 
     # --- time ------------------------------------------------------------------------
