@@ -242,23 +242,27 @@ class Pool:
             is_lasting=self._is_lasting,
         )
         try:
-            async with asyncio.timeout(self._patience.connect):
-                await self._dial(lambda: link)
+            await self._connect(link)
         except EgressDenied as denied:
-            self._opening = None
             self._fail_waiting(denied)
         except (OSError, ValueError) as problem:  # of TLS, of time, or of a name that is none
-            self._opening = None
             self._pause()
             if not self._links:
-                self._fail_waiting(NotProcessed(type(problem).__name__))
+                is_late = isinstance(problem, TimeoutError)
+                self._fail_waiting(NotProcessed("ConnectTimeout" if is_late else "ConnectError"))
         else:
-            self._opening = None
             if link.negotiated != "h2":
                 self._fail_waiting(SpeaksHttp1())
             elif not link.lost.done():
                 self._links.append(link)
             self._feed()
+
+    async def _connect(self, link: Link) -> None:
+        try:
+            async with asyncio.timeout(self._patience.connect):
+                await self._dial(lambda: link)
+        finally:
+            self._opening = None
 
     def _pause(self) -> None:
         """Let time pass before the next opening."""
