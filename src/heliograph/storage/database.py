@@ -7,9 +7,11 @@ its beginning (``BEGIN IMMEDIATE``) and comes from a pool of one; readers have
 their own connections and, in WAL mode, never wait.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Any, Final
 
 from sqlalchemy import event, text
@@ -21,6 +23,7 @@ from heliograph.storage import migrations
 
 _READERS: Final = 4
 _BUSY_TIMEOUT_SECONDS: Final = 30
+_LAST_WORDS_SECONDS: Final = 5
 
 
 class Database:
@@ -28,8 +31,9 @@ class Database:
 
     def __init__(self, url: URL) -> None:
         """Prepare engines; nothing is opened yet."""
-        self._writer = _sqlite_engine(url, begin="BEGIN IMMEDIATE", connections=1)
-        self._reader = _sqlite_engine(url, begin="BEGIN", connections=_READERS)
+        self._threads: set[Thread] = set()
+        self._writer = self._engine(url, begin="BEGIN IMMEDIATE", connections=1)
+        self._reader = self._engine(url, begin="BEGIN", connections=_READERS)
 
     @classmethod
     @asynccontextmanager
@@ -78,9 +82,23 @@ class Database:
             await connection.execute(text("SELECT 1"))
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, and wait for those that were cut off in the middle."""
         await self._reader.dispose()
         await self._writer.dispose()
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join, _LAST_WORDS_SECONDS)
+
+    def _engine(self, url: URL, *, begin: str, connections: int) -> AsyncEngine:
+        engine = _sqlite_engine(url, begin=begin, connections=connections)
+
+        @event.listens_for(engine.sync_engine, "connect")
+        def remember(connection: Any, _record: Any) -> None:
+            # Each connection is a thread. One whose caller was cancelled ends by itself,
+            # but must not outlive the event loop to which it reports.
+            self._threads = {thread for thread in self._threads if thread.is_alive()}
+            self._threads.add(connection.driver_connection._thread)  # noqa: SLF001  (no other way to it)
+
+        return engine
 
 
 def _sqlite_engine(url: URL, *, begin: str, connections: int) -> AsyncEngine:

@@ -56,12 +56,16 @@ class Client:
             Ambiguous: It may have; no reply arrived.
             EgressDenied: The address is not one that we talk to.
         """
-        pool = self._pool(ca, guarded=guarded)
+        try:
+            pool, url = self._pool(ca, guarded=guarded), httpcore.URL(request.url)
+        except (ssl.SSLError, TypeError, ValueError) as problem:
+            # An authority that is none, or an address with characters that no URL has.
+            raise NotProcessed(type(problem).__name__) from problem
         try:
             async with pool.stream(
                 request.method,
-                request.url,
-                headers=list(request.headers),
+                url,
+                headers=[(name.encode(), value.encode()) for name, value in request.headers],
                 content=request.body,
                 extensions={"timeout": _TIMEOUTS},
             ) as response:

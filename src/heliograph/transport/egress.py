@@ -20,6 +20,9 @@ from heliograph.errors import EgressDenied
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+_SITE_LOCAL: Final = ipaddress.IPv6Network("fec0::/10")
+"""What came before unique local addresses (RFC 3879); Python takes it for public."""
+
 _TRANSLATED: Final = ipaddress.IPv6Network("64:ff9b::/96")
 """IPv6 addresses that a NAT64 turns into the IPv4 address in their last 32 bits (RFC 6052)."""
 
@@ -35,7 +38,7 @@ def is_allowed(address: str, allowed: Iterable[Network]) -> bool:
     real = _unwrap(ipaddress.ip_address(address))
     if any(real in network for network in allowed):
         return True
-    return real.is_global and not real.is_multicast and not real.is_reserved
+    return real.is_global and not (real.is_multicast or real.is_reserved or real in _SITE_LOCAL)
 
 
 def _unwrap(address: _Address) -> _Address:
@@ -77,7 +80,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
             found = await asyncio.get_running_loop().getaddrinfo(
                 host, port, type=socket.SOCK_STREAM
             )
-        except (OSError, UnicodeError) as problem:
+        except (OSError, ValueError) as problem:
             raise httpcore.ConnectError(str(problem)) from problem
         addresses = [str(entry[4][0]).partition("%")[0] for entry in found]
         if not addresses or not all(is_allowed(each, self._allowed) for each in addresses):
