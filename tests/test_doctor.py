@@ -24,7 +24,7 @@ async def gateways() -> AsyncIterator[Gateways]:
 
 
 def settings_of(folder: Path, **changes: Any) -> Settings:
-    base = {
+    base: dict[str, Any] = {
         "data_dir": folder,
         "master_key": "a-master-key-of-tests",
         "admin_token": "an-admin-token-of-tests",
