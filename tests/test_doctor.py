@@ -111,7 +111,6 @@ async def test_a_service_account_that_is_refused_is_a_fault(
     assert ("fault", "refused: token endpoint: invalid_grant") == (finding.grade, finding.sentence)
 
 
-@pytest.mark.xfail(reason="the sandbox judges the device before the key", strict=False)
 async def test_an_apple_key_that_is_refused_is_a_fault(tmp_path: Path, gateways: Gateways) -> None:
     """The finding says what Apple said, in its own word."""
     settings = settings_of(tmp_path)
