@@ -80,7 +80,7 @@ in_one_database: Final = settings(
     # Examples share a database on purpose: each makes an instance of its own in it.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     deadline=None,
-    max_examples=30,
+    max_examples=20,
 )
 """For properties of what is stored."""
 
