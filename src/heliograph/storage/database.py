@@ -8,12 +8,13 @@ their own connections and, in WAL mode, never wait.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from threading import Thread
 from typing import Any, Final
 
+import aiosqlite
 from sqlalchemy import event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -86,31 +87,41 @@ class Database:
         await self._reader.dispose()
         await self._writer.dispose()
         for thread in self._threads:
-            await asyncio.to_thread(thread.join, _LAST_WORDS_SECONDS)
+            if thread.is_alive():
+                await asyncio.to_thread(thread.join, _LAST_WORDS_SECONDS)
 
     def _engine(self, url: URL, *, begin: str, connections: int) -> AsyncEngine:
-        engine = _sqlite_engine(url, begin=begin, connections=connections)
+        async def connect() -> aiosqlite.Connection:
+            # The driver would begin transactions of its own; we do that.
+            connection = aiosqlite.connect(
+                url.database or "", isolation_level=None, timeout=_BUSY_TIMEOUT_SECONDS
+            )
+            # Each connection is a thread. One whose caller was cancelled, or that could
+            # not be opened, ends by itself, but must not outlive the event loop to which
+            # it reports.
+            thread = connection._thread  # noqa: SLF001  (there is no other way to it)
+            thread.daemon = True
+            self._threads = {each for each in self._threads if each.is_alive()} | {thread}
+            return await connection
 
-        @event.listens_for(engine.sync_engine, "connect")
-        def remember(connection: Any, _record: Any) -> None:
-            # Each connection is a thread. One whose caller was cancelled ends by itself,
-            # but must not outlive the event loop to which it reports.
-            self._threads = {thread for thread in self._threads if thread.is_alive()}
-            self._threads.add(connection.driver_connection._thread)  # noqa: SLF001  (no other way to it)
-
-        return engine
+        return _sqlite_engine(url, connect, begin=begin, connections=connections)
 
 
-def _sqlite_engine(url: URL, *, begin: str, connections: int) -> AsyncEngine:
+def _sqlite_engine(
+    url: URL,
+    connect: Callable[[], Awaitable[aiosqlite.Connection]],
+    *,
+    begin: str,
+    connections: int,
+) -> AsyncEngine:
     engine = create_async_engine(
         url,
+        async_creator=connect,
         poolclass=AsyncAdaptedQueuePool,
         pool_size=connections,
         max_overflow=0,
         pool_reset_on_return=None,  # every transaction here is ended by its own block
         hide_parameters=True,  # an error's text may be logged; tokens and payloads may not
-        # The driver would begin transactions of its own; we do that (below).
-        connect_args={"isolation_level": None, "timeout": _BUSY_TIMEOUT_SECONDS},
     )
 
     @event.listens_for(engine.sync_engine, "connect")
