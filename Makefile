@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+JUDGES := tests/judges/node
+JUDGES_READY := $(JUDGES)/node_modules/.ready
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test check bench fmt lock clean
@@ -17,7 +19,7 @@ run: $(READY) ## Start server, sandbox and a ready instance on this machine; Ctr
 demo: $(READY) ## Show once that a notification finds the person; exit status says if it did
 	@$(BIN)/heliograph dev --once
 
-test: check ## Check everything, then run every test
+test: check $(JUDGES_READY) ## Check everything, then run every test
 	$(BIN)/pytest -n auto
 
 check: $(READY) ## Format, lint, types and import contracts
@@ -38,9 +40,10 @@ lock: $(READY) ## Choose the newest versions of everything that development need
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade \
 	  --output-file requirements-dev.lock
+	$(BIN)/npm update --prefix $(JUDGES) --package-lock-only --ignore-scripts --no-audit --no-fund
 
 clean: ## Remove the environment and everything that was made
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(JUDGES)/node_modules build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): requirements-dev.lock pyproject.toml
@@ -48,4 +51,8 @@ $(READY): requirements-dev.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(JUDGES_READY): $(JUDGES)/package-lock.json $(JUDGES)/package.json | $(READY)
+	$(BIN)/npm ci --prefix $(JUDGES) --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@

@@ -90,7 +90,10 @@ async def product(settings: Settings, *, extra_ca: str | None = None) -> AsyncIt
     """
     check_vapid_subject(settings)
     metrics = Metrics()
-    async with storage(settings) as (database, instances), outgoing(settings, extra_ca) as client:
+    async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(_only_one(settings))
+        database, instances = await stack.enter_async_context(storage(settings))
+        client = await stack.enter_async_context(outgoing(settings, extra_ca))
         queue = DatabaseQueue(database, now)
         registry = Registry(
             database,
@@ -115,7 +118,14 @@ async def product(settings: Settings, *, extra_ca: str | None = None) -> AsyncIt
             batch_size=settings.batch_size,
             clock=now,
         )
-        beams = Beams(instances, registry, accept, publish_rate=settings.publish_rate, clock=now)
+        beams = Beams(
+            instances,
+            registry,
+            accept,
+            publish_rate=settings.publish_rate,
+            device_rate=settings.device_rate,
+            clock=now,
+        )
         admin = Admin(database, instances, registry, token=settings.admin_token)
         app = Starlette(
             routes=[
@@ -128,9 +138,9 @@ async def product(settings: Settings, *, extra_ca: str | None = None) -> AsyncIt
                 HTTPException: answer_http_exception,
             },
         )
-        with _only_one(settings):
-            await queue.reclaim()
-            yield Product(Doorkeeper(app, metrics), instances, worker)
+        app.router.redirect_slashes = False  # SDKs take a redirection for an answer
+        await queue.reclaim()
+        yield Product(Doorkeeper(app, metrics), instances, worker)
 
 
 async def serve(settings: Settings, *, role: Role = "all") -> None:
@@ -172,11 +182,12 @@ async def on_the_network(
         )
     async with contextlib.AsyncExitStack() as stack:
         listener = bind(*parse_listen("listen", settings.listen))
-        await stack.enter_async_context(serving(app, listener))
+        proxies = settings.trusted_proxies
+        await stack.enter_async_context(serving(app, listener, proxies=proxies))
         addresses = {"endpoint": f"http://{address_of(listener)}"}
         if settings.listen_tls is not None:
             secure = bind(*parse_listen("listen_tls", settings.listen_tls))
-            await stack.enter_async_context(serving(app, secure, tls=tls))
+            await stack.enter_async_context(serving(app, secure, tls=tls, proxies=proxies))
             addresses["tls_endpoint"] = f"https://{address_of(secure)}"
         yield addresses
 

@@ -9,6 +9,7 @@ day ahead.
 
 import hmac
 import math
+import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -23,10 +24,12 @@ LONGEST_USER_ID: Final = 164
 LEEWAY: Final = timedelta(minutes=5)
 """How far a back end's clock may be ahead of ours: "used before issued" is Beams' FAQ."""
 
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
 _ISSUER: Final = "{}.pushnotifications.pusher.com"
 """Every SDK writes this name, whatever server it was pointed at."""
 
-_Why = Literal["malformed", "forged", "claims", "expired", "early", "issuer"]
+_Why = Literal["forged", "claims", "expired", "early", "issuer"]
 
 
 class TokenRefused(HeliographError):  # noqa: N818  (reads as what happened)
@@ -59,8 +62,8 @@ def user_problem(user: str) -> str | None:
         return "must not be empty"
     if len(user) > LONGEST_USER_ID:
         return f"is too long, max length is {LONGEST_USER_ID}"
-    if "\x00" in user or not _is_unicode(user):
-        return "must be Unicode text without NUL"
+    if _CONTROL.search(user) or not _is_unicode(user):
+        return "must be Unicode text without control characters"
     return None
 
 

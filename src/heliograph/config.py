@@ -61,6 +61,13 @@ class Settings:
     publish_rate: int = _setting(
         100, "Publishes, and customer API calls, that one instance may make a second."
     )
+    device_rate: int = _setting(
+        1000, "Requests of devices that one network address may make a second."
+    )
+    trusted_proxies: tuple[str, ...] = _setting(
+        ("127.0.0.1", "::1"),
+        "Addresses, separated by commas, of proxies whose `X-Forwarded-For` is believed.",
+    )
     max_devices_per_user: int = _setting(100, "Devices on which one person can be logged in.")
     vapid_subject: str = _setting(
         "mailto:push@example.com",
@@ -111,7 +118,13 @@ def _check_lengths(settings: Settings) -> None:
         raise ConfigurationError(
             f"{variable('master_key')} must have at least {_MASTER_KEY_LENGTH} characters"
         )
-    for name in ("publish_rate", "max_devices_per_user", "worker_concurrency", "batch_size"):
+    for name in (
+        "publish_rate",
+        "device_rate",
+        "max_devices_per_user",
+        "worker_concurrency",
+        "batch_size",
+    ):
         if getattr(settings, name) < 1:
             raise ConfigurationError(f"{variable(name)} must be at least 1")
 
@@ -200,7 +213,9 @@ def _from_file(path: str | None) -> dict[str, Any]:
         if name in _BY_NAME:
             read[name] = value
         elif secret_file in _SECRETS:
-            read[secret_file] = _read(name, Path(value)).strip()
+            if secret_file in values:
+                raise ConfigurationError(f"{path}: {secret_file} and {name} exclude each other")
+            read[secret_file] = _read(name, _path(name, value)).strip()
         else:
             raise ConfigurationError(f"{path}: {_unknown(name, _known_names())}")
     return read
@@ -208,16 +223,20 @@ def _from_file(path: str | None) -> dict[str, Any]:
 
 def _typed(name: str, value: Any) -> Any:
     declared = _BY_NAME[name].type
-    if isinstance(value, Path):
-        return value
     if Path in (declared, *get_args(declared)):
-        return Path(value)
+        return _path(variable(name), value)
     if get_origin(declared) is tuple and isinstance(value, str):
         value = [part.strip() for part in value.split(",") if part.strip()]
     try:
         return msgspec.convert(value, declared, strict=False)
     except msgspec.ValidationError as problem:
         raise ConfigurationError(f"{variable(name)}: {problem}") from None
+
+
+def _path(name: str, value: object) -> Path:
+    if not isinstance(value, str | Path):
+        raise ConfigurationError(f"{name} must be a path, not {value!r}")
+    return Path(value)
 
 
 def _read(name: str, path: Path) -> str:

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from heliograph.app import check_vapid_subject, now, outgoing, storage
 from heliograph.config import Settings, variable
 from heliograph.errors import ConfigurationError, TransportError
@@ -49,6 +51,8 @@ async def examine(settings: Settings) -> list[Finding]:
                 findings += [each async for each in _credentials(instance, client)]
     except ConfigurationError as problem:
         findings.append(Finding("database", "fault", str(problem)))
+    except (OSError, SQLAlchemyError) as problem:
+        findings.append(Finding("database", "fault", f"cannot be opened: {problem}"))
     return findings
 
 

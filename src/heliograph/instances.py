@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import msgspec
@@ -322,6 +323,14 @@ def _check_server(endpoint: str | None, ca: str | None) -> None:
 
 
 def _check_url(field_name: str, url: str) -> None:
-    scheme, separator, rest = url.partition("://")
-    if scheme not in ("https", "http") or not separator or not rest or not url.isascii():
+    try:
+        parts = urlsplit(url)
+        is_usable = (
+            parts.scheme in ("https", "http")
+            and bool(parts.hostname)
+            and parts.port != 0  # reading it also refuses a port that is no number
+        )
+    except ValueError:
+        is_usable = False
+    if not is_usable or not url.isascii() or not url.isprintable() or " " in url:
         raise InvalidInput(field_name, "must be an http(s) address")

@@ -52,6 +52,8 @@ def configure(*, level: str, style: Literal["auto", "console", "json"]) -> None:
     )
     # Libraries speak through the standard library, and only when something is wrong.
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s", force=True)
+    # uvicorn warns of every stranger who does not speak HTTP; that is theirs to mend.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
 
 
 def get() -> structlog.typing.FilteringBoundLogger:

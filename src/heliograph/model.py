@@ -23,7 +23,7 @@ DeviceId = NewType("DeviceId", str)
 """``{gateway}-{uuid}``, opaque to clients; knowing it is the device's credential."""
 
 UserId = NewType("UserId", str)
-"""What the customer calls a person: 1 to 164 characters, no NUL."""
+"""What the customer calls a person: 1 to 164 characters, no control characters."""
 
 PublishId = NewType("PublishId", str)
 """``pubid-{uuid}``."""

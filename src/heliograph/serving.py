@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,11 +20,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from heliograph.errors import ConfigurationError
 
-_LARGEST_HEAD: Final = 65_536
-"""Bytes of request line and headers after which a connection is hopeless."""
+_MOST_UNREAD: Final = 65_536
+"""Bytes that bring neither a whole head nor any body, after which a connection is hopeless."""
 
 _GRACE_SECONDS: Final = 5
 """How long requests under way may take to end when we stop."""
+
+_GOODBYE_SECONDS: Final = 0.5
+"""How long a client may take to answer a goodbye. Over TLS an idle one never does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,31 +40,42 @@ class Tls:
 
 class _BoundedProtocol(HttpToolsProtocol):
     """
-    HTTP/1.1 with an end to what a head may hold; httptools itself has none.
+    HTTP/1.1 with an end to what a request may hold besides its body; httptools has none.
 
-    The application refuses far smaller ones in words. This is for those who do not
-    stop talking.
+    The application refuses far smaller heads in words. This is for those who do not
+    stop talking: httptools keeps a header, a trailer or the size of a chunk to itself
+    until it ends, so what is counted is what it was fed since it last told us anything.
     """
 
-    _head_bytes = 0
+    _unread_bytes = 0
 
-    def on_message_begin(self) -> None:
-        self._head_bytes = 0
-        super().on_message_begin()
+    def data_received(self, data: bytes) -> None:
+        self._unread_bytes += len(data)
+        super().data_received(data)
+        if self._unread_bytes > _MOST_UNREAD and not self.transport.is_closing():
+            self.send_400_response("")
 
-    def on_url(self, url: bytes) -> None:
-        self._count(url)
-        super().on_url(url)
+    def on_headers_complete(self) -> None:
+        self._unread_bytes = 0
+        super().on_headers_complete()
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._count(name)
-        self._count(value)
-        super().on_header(name, value)
+    def on_body(self, body: bytes) -> None:
+        self._unread_bytes = 0
+        super().on_body(body)
 
-    def _count(self, part: bytes) -> None:
-        self._head_bytes += len(part)
-        if self._head_bytes > _LARGEST_HEAD:
-            raise ValueError("the head of the request is too large")
+    def on_message_complete(self) -> None:
+        self._unread_bytes = 0
+        super().on_message_complete()
+
+    def shutdown(self) -> None:
+        """Say goodbye; hang up if that is all there was to say and nobody answers it."""
+        super().shutdown()
+        if self.transport.is_closing():
+            self.loop.call_later(_GOODBYE_SECONDS, self.transport.abort)
+
+    def hang_up(self) -> None:
+        """End the connection, whatever it is doing."""
+        self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not even HTTP; in the shape of every other error."""
@@ -113,9 +127,21 @@ def address_of(listener: socket.socket) -> str:
 
 @contextlib.asynccontextmanager
 async def serving(
-    app: ASGIApp, listener: socket.socket, *, tls: Tls | None = None
+    app: ASGIApp,
+    listener: socket.socket,
+    *,
+    tls: Tls | None = None,
+    proxies: Sequence[str] = (),
 ) -> AsyncIterator[None]:
-    """Serve an application on a socket; on exit let requests end, then stop."""
+    """
+    Serve an application on a socket; on exit let requests end, then stop.
+
+    Args:
+        app: What to serve.
+        listener: Where; closed on exit.
+        tls: The certificate, if it is https.
+        proxies: Addresses whose word we take for who is behind them.
+    """
     server = _Server(
         uvicorn.Config(
             app,
@@ -126,7 +152,8 @@ async def serving(
             log_config=None,
             access_log=False,
             server_header=False,
-            proxy_headers=False,
+            proxy_headers=bool(proxies),
+            forwarded_allow_ips=list(proxies),
             timeout_graceful_shutdown=_GRACE_SECONDS,
             ssl_certfile=None if tls is None else tls.certificate,
             ssl_keyfile=None if tls is None else tls.key,
@@ -142,6 +169,9 @@ async def serving(
     finally:
         server.should_exit = True
         await asyncio.gather(task, return_exceptions=True)
+        for connection in list(server.server_state.connections):
+            assert isinstance(connection, _BoundedProtocol)  # noqa: S101  (there is no other)
+            connection.hang_up()
         listener.close()
 
 

@@ -304,7 +304,12 @@ def test_a_message_within_the_limits_has_no_problems(fine: FcmMessage) -> None:
         pytest.param("message.data", FcmMessage(b'{"data":{"gcm.n":"b"}}'), id="data has gcm"),
         pytest.param("message.data", FcmMessage(b'{"data":{"google.":""}}'), id="data has google"),
         pytest.param(
-            "message.data", FcmMessage(b'{"data":{"a":"%b"}}' % (b"x" * 4096)), id="4,097 bytes"
+            "message", FcmMessage(b'{"data":{"a":"%b"}}' % (b"x" * 4096)), id="4,097 bytes of data"
+        ),
+        pytest.param(
+            "message",
+            FcmMessage(b'{"android":{"notification":{"body":"%b"}}}' % (b"x" * 4093)),
+            id="4,097 bytes of notification",
         ),
         pytest.param("ttl_seconds", FcmMessage(b"{}", -1), id="negative ttl"),
         pytest.param("ttl_seconds", FcmMessage(b"{}", 2_419_201), id="more than four weeks"),

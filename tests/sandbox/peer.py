@@ -1,7 +1,7 @@
 """An HTTP/2 client that shows every event, for what a well-behaved client would hide."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -30,10 +30,13 @@ class Peer:
 
     @classmethod
     @asynccontextmanager
-    async def connected(cls, url: str, authority: Authority) -> AsyncIterator["Peer"]:
+    async def connected(
+        cls, url: str, authority: Authority, *, alpn: Sequence[str] = ("h2",)
+    ) -> AsyncIterator["Peer"]:
         """A connection on which both sides have said SETTINGS."""
         context = authority.client_context()
-        context.set_alpn_protocols(["h2"])
+        if alpn:
+            context.set_alpn_protocols(list(alpn))
         address = urlsplit(url)
         reader, writer = await asyncio.open_connection(address.hostname, address.port, ssl=context)
         peer = cls(reader, writer)

@@ -179,7 +179,7 @@ def test_upper_case_token_is_the_same_device(apple: Apple) -> None:
 
 
 def test_checks_come_in_order(apple: Apple) -> None:
-    """Of a request wrong in every way, the reasons come out in Pushy's order as it is mended."""
+    """Of a request wrong in every way, the reasons come out in order as it is mended."""
     wrong: dict[str, Any] = {
         "apns_id": "x",
         "apns_topic": None,
@@ -195,10 +195,11 @@ def test_checks_come_in_order(apple: Apple) -> None:
         ("apns_collapse_id", None),
         ("apns_priority", None),
         ("apns_push_type", None),
-        ("path", None),
+        ("path", "/3/device/00"),
         ("authorization", f"bearer {provider_token(apple.credentials)}"),
+        ("path", f"/3/device/{apple.device.key}"),
     ]
-    method, path = "GET", "/3/device/00"
+    method, path = "GET", "/3/device/no-hexadecimal"
     reasons = []
     for name, value in mends:
         request = apple.request(method=method, path=path, body=b"", **wrong)
@@ -206,7 +207,7 @@ def test_checks_come_in_order(apple: Apple) -> None:
         if name == "method":
             method = "POST"
         elif name == "path":
-            path = f"/3/device/{apple.device.key}"
+            path = str(value)
         else:
             wrong[name] = value
     reasons.append(apple.reason(apple.request(method=method, path=path, body=b"", **wrong)))
@@ -220,6 +221,7 @@ def test_checks_come_in_order(apple: Apple) -> None:
         "InvalidPushType",
         "BadDeviceToken",
         "MissingProviderToken",
+        "BadDeviceToken",
         "PayloadEmpty",
     ] == reasons
 

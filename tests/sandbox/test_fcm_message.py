@@ -52,6 +52,14 @@ def test_a_full_message_is_good() -> None:
     assert [] == violations({"message": message, "validateOnly": False})
 
 
+@pytest.mark.parametrize("priority", ["NORMAL", "HIGH", "normal", "high"])
+def test_priority_is_known_in_either_case(priority: str) -> None:
+    """The reference writes a priority in capitals, Google's own SDKs in small letters."""
+    message = {"token": "abc", "android": {"priority": priority}}
+
+    assert [] == violations({"message": message})
+
+
 @pytest.mark.parametrize(
     "message,field",
     [
@@ -70,7 +78,7 @@ def test_a_full_message_is_good() -> None:
         ({"token": "a", "android": {"ttl": "3600"}}, "message.android.ttl"),
         ({"token": "a", "android": {"ttl": 3600}}, "message.android.ttl"),
         ({"token": "a", "android": {"ttl": "2419201s"}}, "message.android.ttl"),
-        ({"token": "a", "android": {"priority": "high"}}, "message.android.priority"),
+        ({"token": "a", "android": {"priority": "urgent"}}, "message.android.priority"),
         ({"token": "a", "android": {"priority": "10"}}, "message.android.priority"),
         ({"token": "a", "android": {"colour": "x"}}, "message.android"),
         ({"token": "a", "time_to_live": 5}, "message"),

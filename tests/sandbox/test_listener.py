@@ -3,15 +3,27 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from h2.events import ResponseReceived
 
 from heliograph.sandbox import Authority, Credentials, Sandbox
-from sandbox.peer import PATIENCE_SECONDS
+from sandbox.peer import PATIENCE_SECONDS, Peer
 
 
 async def test_apple_speaks_http2_only(sandbox: Sandbox, http1_client: httpx.AsyncClient) -> None:
-    """A client that does not negotiate HTTP/2 is dropped by the APNs port."""
+    """A client that speaks HTTP/1.1 is dropped by the APNs port."""
     with pytest.raises(httpx.TransportError):
         await http1_client.post(sandbox.addresses()["apns"] + "/3/device/00")
+
+
+async def test_apple_needs_no_negotiation(sandbox: Sandbox) -> None:
+    """A sender that speaks HTTP/2 without having offered it in the handshake is understood."""
+    address = sandbox.addresses()["apns"]
+    async with Peer.connected(address, sandbox.authority, alpn=()) as peer:
+        stream_id = peer.ask("/3/device/00", {})
+        peer.flush()
+        answer = await peer.until(ResponseReceived, stream_id=stream_id)
+
+    assert (b":status", b"400") == answer.headers[0]
 
 
 @pytest.mark.parametrize("service", ["apns", "fcm", "webpush"])

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from heliograph.sandbox.credentials import Credentials
 from heliograph.sandbox.exchange import Request
-from heliograph.sandbox.oauth import TokenEndpoint, fault_response
+from heliograph.sandbox.oauth import GOOGLES_TOKEN_URI, TokenEndpoint, fault_response
 from heliograph.sandbox.scenario import Fault, FaultName
 from heliograph.sandbox.session import Accepted
 from heliograph.wire.http import HttpResponse
@@ -48,6 +48,15 @@ def test_good_assertion_earns_an_access_token(
     assert endpoint.grant_of(body["access_token"], NOW + timedelta(hours=1)) is None
 
 
+def test_googles_libraries_are_understood(
+    endpoint: TokenEndpoint, credentials: Credentials
+) -> None:
+    """Google's libraries ask whomever the account names, but always in the name of Google."""
+    body = grant_form(assertion(credentials, token_uri=GOOGLES_TOKEN_URI))
+
+    assert 200 == ask(endpoint, body).status
+
+
 def test_other_scopes_do_not_let_send(endpoint: TokenEndpoint, credentials: Credentials) -> None:
     """A token for another Google API is given, and is not good for messaging."""
     scope = "https://www.googleapis.com/auth/datastore"
@@ -63,7 +72,7 @@ def test_other_scopes_do_not_let_send(endpoint: TokenEndpoint, credentials: Cred
     "changes,error",
     [
         ({"iss": "someone@else.example"}, "invalid_grant"),
-        ({"aud": "https://oauth2.googleapis.com/token"}, "invalid_grant"),
+        ({"aud": "https://elsewhere.example/token"}, "invalid_grant"),
         ({"exp": int(NOW.timestamp()) + 3601}, "invalid_grant"),
         ({"iat": int(NOW.timestamp()) - 9000, "exp": int(NOW.timestamp()) - 5400}, "invalid_grant"),
         ({"iat": int(NOW.timestamp()) + 600}, "invalid_grant"),

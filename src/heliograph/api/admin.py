@@ -4,13 +4,14 @@ Our own API, for the operator: ``/admin/v1``.
 Every request bears the admin token; without one in the settings there is no API.
 """
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, Router
 
 from heliograph import auth
 from heliograph.api.bodies import check_content_type, read_object
@@ -38,6 +39,7 @@ from heliograph.wire.jws import base64url
 
 _BODY_BYTES: Final = 65_536
 _PAGE: Final = 100
+_NUMBER: Final = re.compile(r"[0-9]{1,20}")
 
 _Handler = Callable[[Request], Awaitable[Response]]
 
@@ -80,10 +82,13 @@ class Admin:
         return [
             Mount(
                 "/admin/v1",
-                routes=[
-                    Route(path, self._guarded(handler), methods=[method])
-                    for method, path, handler in table
-                ],
+                Router(
+                    [
+                        Route(path, self._guarded(handler), methods=[method])
+                        for method, path, handler in table
+                    ],
+                    redirect_slashes=False,
+                ),
             )
         ]
 
@@ -275,8 +280,8 @@ async def _read(request: Request, kind: type[_Body]) -> _Body:
 def _number(text: str | None, name: str, *, default: int, most: int) -> int:
     if text is None:
         return default
-    if not (text.isascii() and text.isdigit()) or not 0 < int(text[:20]) <= most:
-        raise InvalidInput(name, f"must be a whole number, at most {most}")
+    if _NUMBER.fullmatch(text) is None or not 0 < int(text) <= most:
+        raise InvalidInput(name, f"must be a whole number from 1 to {most}")
     return int(text)
 
 

@@ -5,7 +5,16 @@ from collections.abc import Hashable
 from datetime import datetime
 from typing import Final
 
+from starlette.requests import Request
+
+from heliograph.api.problems import Problem
+
 _MOST_KEYS: Final = 10_000
+
+
+def address_of(request: Request) -> str:
+    """The network address that asks; a trusted proxy speaks for whom it names."""
+    return request.client.host if request.client else ""
 
 
 class Rate:
@@ -19,6 +28,17 @@ class Rate:
         """Begin with every bucket full."""
         self._per_second = per_second
         self._buckets: OrderedDict[Hashable, tuple[float, datetime]] = OrderedDict()
+
+    def check(self, key: Hashable, whose: str, *, now: datetime) -> None:
+        """
+        Take a token from a key's bucket; ``whose`` it is, the answer says if it is empty.
+
+        Raises:
+            Problem: 429.
+        """
+        if not self.allows(key, now=now):
+            sentence = f"Too many requests for this {whose}"
+            raise Problem(429, "Rate Limited", sentence, retry_after=1)
 
     def allows(self, key: Hashable, *, now: datetime) -> bool:
         """Take a token from a key's bucket; False if it is empty."""

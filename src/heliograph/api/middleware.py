@@ -17,45 +17,51 @@ LONGEST_PATH: Final = 8_192
 """Bytes of the path with its query."""
 
 
+_FAULT: Final = 500
+
+
 class Doorkeeper:
     """
     Turns away what is too large, counts what is answered, and never lets a fault out.
 
     A fault of ours becomes a 500 in the shape of every other error; its details go
-    to the log and nowhere else.
+    to the log and nowhere else. No route answers 500 by itself: a 500 that comes from
+    below is Starlette's plain text, sent before it lets the fault out, and is dropped.
     """
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         """Stand before an application."""
-        self._app = app
+        self.app = app
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         status = 0
 
-        async def count_and_send(message: Message) -> None:
+        async def answer(message: Message) -> None:
             nonlocal status
-            if message["type"] == "http.response.start":
+            if message["type"] == "http.response.start" and message["status"] != _FAULT:
                 status = message["status"]
-            await send(message)
+            if status != 0:
+                await send(message)
 
         try:
             refusal = _refusal(scope)
             if refusal is not None:
-                await problem_response(refusal)(scope, receive, count_and_send)
+                await problem_response(refusal)(scope, receive, answer)
             else:
-                await self._app(scope, receive, count_and_send)
+                await self.app(scope, receive, answer)
         except ClientDisconnect:
             return  # nobody is left to answer
         except Exception as problem:  # noqa: BLE001  (this is the last stop)
             log().error(Event.REQUEST_FAILED, problem=type(problem).__name__, exc_info=True)
             if status == 0:
-                fault = Problem(500, "Something went wrong", "Internal server error")
-                await problem_response(fault)(scope, receive, count_and_send)
+                status = _FAULT
+                fault = Problem(_FAULT, "Something went wrong", "Internal server error")
+                await problem_response(fault)(scope, receive, send)
         finally:
             self._metrics.requests.labels(_api(scope["path"]), f"{status // 100}xx").inc()
 
@@ -71,6 +77,10 @@ def _refusal(scope: Scope) -> Problem | None:
         return Problem(
             414, "URI too long", f"The path may have at most {LONGEST_PATH} bytes with its query"
         )
+    hosts = sum(name == b"host" for name, _ in scope["headers"])
+    if hosts > 1 or (hosts == 0 and scope["http_version"] == "1.1"):
+        # RFC 9112 §3.2: such a request MUST be answered 400.
+        return Problem(400, "Bad request", "A request must have one Host header")
     return None
 
 

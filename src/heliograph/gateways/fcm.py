@@ -7,7 +7,7 @@ Access tokens: https://developers.google.com/identity/protocols/oauth2/service-a
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -38,7 +38,7 @@ SCOPE: Final = "https://www.googleapis.com/auth/firebase.messaging"
 ASSERTION_LIFETIME: Final = timedelta(hours=1)
 """The longest that Google takes; it is exchanged at once."""
 
-MAX_DATA_BYTES: Final = 4096
+MAX_PAYLOAD_BYTES: Final = 4096
 """Largest sum of the keys and values of ``data``."""
 
 MAX_TTL_SECONDS: Final = 2_419_200
@@ -147,7 +147,11 @@ def problems(message: FcmMessage) -> list[str]:
     found = [f"message: already has a {target}" for target in _TARGETS if target in content]
     if message.ttl_seconds is not None and not 0 <= message.ttl_seconds <= MAX_TTL_SECONDS:
         found.append(f"ttl_seconds: must be 0 to {MAX_TTL_SECONDS}")
-    return found + _data_problems(content.get("data", {}))
+    found += _data_problems(content.get("data", {}))
+    size = sum(len(text.encode()) for part in _counted(content) for text in _strings(part))
+    if size > MAX_PAYLOAD_BYTES:
+        found.append(f"message: {size} bytes is more than the {MAX_PAYLOAD_BYTES} FCM takes")
+    return found
 
 
 def request(
@@ -205,10 +209,30 @@ def _data_problems(data: object) -> list[str]:
     texts = [value for value in data.values() if isinstance(value, str)]
     if len(texts) < len(data):
         found.append("message.data: every value must be a string")
-    size = sum(len(text.encode()) for text in (*data, *texts))
-    if size > MAX_DATA_BYTES:
-        found.append(f"message.data: {size} bytes is more than the {MAX_DATA_BYTES} FCM takes")
     return found
+
+
+def _counted(content: Mapping[str, object]) -> Iterator[object]:
+    """The parts of a message whose bytes Google counts: data and notifications."""
+    yield content.get("data")
+    yield content.get("notification")
+    android = content.get("android")
+    if isinstance(android, dict):
+        yield android.get("data")
+        yield android.get("notification")
+
+
+def _strings(value: object) -> Iterator[str]:
+    """Every name and every text in a JSON value, however deep."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from value
+        for child in value.values():
+            yield from _strings(child)
+    elif isinstance(value, list):
+        for child in value:
+            yield from _strings(child)
 
 
 def _addressed(message: bytes, token: str) -> bytes:

@@ -17,6 +17,8 @@ from heliograph.errors import EgressDenied, TransportError
 from heliograph.gateways import apns, fcm, webpush
 from heliograph.gateways.contract import Interrupted, Outcome, Refused, Suspect, Unavailable
 from heliograph.instances import Instance, Randomness
+from heliograph.logs import Event
+from heliograph.logs import get as log
 from heliograph.model import (
     ApnsAddress,
     DeviceNumber,
@@ -166,6 +168,12 @@ async def _persist(courier: _Courier, device: Device) -> Outcome:
             return Suspect("EndpointNotPublic")
         except TransportError as problem:
             return Unavailable(str(problem))
+        except Exception as problem:  # noqa: BLE001  (whatever it is, its siblings were sent)
+            name = type(problem).__name__
+            log().error(
+                Event.WORKER_FAILED, device_number=device.number, problem=name, exc_info=True
+            )
+            return Unavailable(name)
         if not isinstance(outcome, Interrupted):
             return outcome
     if isinstance(outcome, Interrupted) and outcome.renew_token:

@@ -56,7 +56,7 @@ async def settle(
         results = [_result(each) for each in ordered]
         await outcomes.add(connection, batch, results, _reasons(verdicts), now=now)
         await publishes.add_ends(connection, batch.publish, ends)
-        for due_at, numbers in _to_try_again(batch, verdicts).items():
+        for (due_at, attempt), numbers in _to_try_again(batch, verdicts).items():
             await work.add_batch(
                 connection,
                 batch.publish,
@@ -64,7 +64,7 @@ async def settle(
                 batch.gateway,
                 batch.environment,
                 numbers,
-                attempt=batch.attempt + 1,
+                attempt=attempt,
                 due_at=due_at,
             )
         pruned = {}
@@ -94,11 +94,11 @@ def _reasons(verdicts: Mapping[DeviceNumber, Verdict]) -> dict[DeviceNumber, str
 
 def _to_try_again(
     batch: Batch, verdicts: Mapping[DeviceNumber, Verdict]
-) -> dict[datetime, list[DeviceNumber]]:
-    """Those who wait for the same instant wait together, in ascending order."""
-    waiting: dict[datetime, list[DeviceNumber]] = defaultdict(list)
+) -> dict[tuple[datetime, int], list[DeviceNumber]]:
+    """Those who wait for the same instant and attempt wait together, in ascending order."""
+    waiting: dict[tuple[datetime, int], list[DeviceNumber]] = defaultdict(list)
     for number in map(DeviceNumber, batch.devices):
         verdict = verdicts[number]
         if isinstance(verdict, Again):
-            waiting[verdict.at].append(number)
+            waiting[verdict.at, verdict.attempt].append(number)
     return waiting

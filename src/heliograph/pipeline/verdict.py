@@ -67,6 +67,8 @@ class Again:
 
     at: datetime
     reason: str
+    attempt: int
+    """Which attempt that will be."""
 
 
 Verdict = Over | Again
@@ -93,16 +95,18 @@ def verdict(
         case Suspect(reason=reason) | Rejected(reason=reason):
             return Over("failed", reason)
         case Refused(reason=reason):
-            return _again(now + REFUSED_WAIT, reason, expires_at)
+            # Never a first attempt, for fresh work goes first; but it does not count up.
+            return _again(now + REFUSED_WAIT, reason, expires_at, attempt=max(attempt, 2))
         case Unavailable(reason=reason, retry_after=asked):
             if attempt >= MOST_ATTEMPTS:
                 return Over("failed", f"{reason}; gave up after {attempt} attempts")
             wait = max(backoff(attempt, dice=dice), min(asked or timedelta(0), LONGEST_ASKED))
-            return _again(now + wait, reason, expires_at)
+            return _again(now + wait, reason, expires_at, attempt=attempt + 1)
         case Interrupted(reason=reason):
             if attempt >= MOST_ATTEMPTS:
                 return Over("failed", f"{reason}; gave up after {attempt} attempts")
-            return _again(now + backoff(attempt, dice=dice), reason, expires_at)
+            wait = backoff(attempt, dice=dice)
+            return _again(now + wait, reason, expires_at, attempt=attempt + 1)
         case _:
             assert_never(outcome)
 
@@ -153,5 +157,5 @@ def is_expired(expires_at: datetime, *, accepted_at: datetime, attempt: int, now
     return attempt > 1 if one_try else now >= expires_at
 
 
-def _again(at: datetime, reason: str, expires_at: datetime) -> Verdict:
-    return Over("expired", reason) if at >= expires_at else Again(at, reason)
+def _again(at: datetime, reason: str, expires_at: datetime, *, attempt: int) -> Verdict:
+    return Over("expired", reason) if at >= expires_at else Again(at, reason, attempt)

@@ -8,7 +8,7 @@ stop, it finishes what is under way and hands the rest back.
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -33,7 +33,7 @@ _HEARTBEAT: Final = LEASE / 4
 _AFTER_FAILURE: Final = timedelta(seconds=10)
 """How long work rests that we could not do for a reason of our own."""
 
-_TO_FINISH: Final = timedelta(seconds=8)
+TIME_TO_FINISH: Final = timedelta(seconds=8)
 """How long a stop waits for what is under way; the process has 15 seconds in all."""
 
 
@@ -52,6 +52,7 @@ class Worker:
         batch_size: int,
         clock: Callable[[], datetime],
         dice: Callable[[], float] = random.random,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """
         Make a worker; nothing is taken yet.
@@ -66,6 +67,7 @@ class Worker:
             batch_size: Devices in one batch, at most.
             clock: The time.
             dice: Numbers from 0 up to 1, for the jitter of retries.
+            sleep: Lets so many seconds pass.
         """
         self._database = database
         self._queue = queue
@@ -76,17 +78,22 @@ class Worker:
         self._batch_size = batch_size
         self._clock = clock
         self._dice = dice
+        self._sleep = sleep
         self._in_hand: dict[asyncio.Task[None], WorkNumber] = {}
 
-    async def run(self) -> None:
+    async def run(self, *, time_to_finish: timedelta = TIME_TO_FINISH) -> None:
         """Work until cancelled; then finish what is under way, and hand the rest back."""
         heartbeat = asyncio.create_task(self._keep_leases())
         try:
             while True:
-                await self._take()
+                try:
+                    await self._take()
+                except Exception as problem:  # noqa: BLE001  (a full disk may be emptied)
+                    log().error(Event.WORKER_FAILED, problem=type(problem).__name__, exc_info=True)
+                    await self._sleep(_AFTER_FAILURE.total_seconds())
         finally:
             heartbeat.cancel()
-            await self._put_down()
+            await self._put_down(time_to_finish)
 
     async def run_until_idle(self) -> None:
         """Do everything that is due now, then return."""
@@ -112,14 +119,19 @@ class Worker:
 
     async def _keep_leases(self) -> None:
         while True:
-            await asyncio.sleep(_HEARTBEAT.total_seconds())
-            if self._in_hand:
+            await self._sleep(_HEARTBEAT.total_seconds())
+            if not self._in_hand:
+                continue
+            try:
                 await self._queue.extend(list(self._in_hand.values()))
+            except Exception as problem:  # noqa: BLE001  (the next beat may be in time)
+                log().error(Event.WORKER_FAILED, problem=type(problem).__name__, exc_info=True)
 
-    async def _put_down(self) -> None:
+    async def _put_down(self, time_to_finish: timedelta) -> None:
         if not self._in_hand:
             return
-        _, unfinished = await asyncio.wait(list(self._in_hand), timeout=_TO_FINISH.total_seconds())
+        seconds = time_to_finish.total_seconds()
+        _, unfinished = await asyncio.wait(list(self._in_hand), timeout=seconds)
         numbers = [self._in_hand[task] for task in unfinished]
         for task in unfinished:
             task.cancel()

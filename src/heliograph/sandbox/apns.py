@@ -138,13 +138,19 @@ class Apns:
         return STREAMS if connection.key_id is not None else self.opening_streams()
 
     def check(self, request: Request, connection: Connection, now: datetime) -> Verdict:
-        """Judge a request, in the order of Pushy's mock server."""
+        """
+        Judge a request, in the order of Pushy's mock server.
+
+        That server knows no device that does not exist. For us such a one comes after
+        the provider token, as it does at Apple's: a key can be tried without a device.
+        """
         device = self.devices.get(Platform.APNS, _token_in(request.path))
         payload = _json_object(request.body)
         reason = (
             _reason_in_headers(request)
             or _reason_in_path(request, device)
             or self._reason_in_authorization(request, connection, now)
+            or (Reason("BadDeviceToken") if device is None else None)
             or _reason_in_body(request, payload)
         )
         if reason is not None or device is None:
@@ -282,8 +288,10 @@ def _reason_in_path(request: Request, device: Device | None) -> Reason | None:
         return Reason("MissingDeviceToken")
     if not request.path.startswith(_DEVICE_PATH):
         return Reason("BadPath")
-    if not _DEVICE_TOKEN.fullmatch(_token_in(request.path)) or device is None:
+    if not _DEVICE_TOKEN.fullmatch(_token_in(request.path)):
         return Reason("BadDeviceToken")
+    if device is None:
+        return None
     if device.gone_since is not None:
         return Reason("Unregistered")
     suffix = TOPIC_SUFFIX[request.header("apns-push-type") or "alert"]

@@ -259,7 +259,7 @@ _message_envelope: Final = _fields(
         fcm_options=_fields(analytics_label=_text),
         android=_fields(
             collapse_key=_text,
-            priority=_choice("AndroidMessagePriority", "NORMAL", "HIGH"),
+            priority=_choice("AndroidMessagePriority", "NORMAL", "HIGH", "normal", "high"),
             ttl=_ttl,
             restricted_package_name=_text,
             data=_text_map,

@@ -86,16 +86,19 @@ class _Conversation(asyncio.Protocol):
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Choose by what the handshake negotiated."""
+        """
+        Choose by what the handshake negotiated.
+
+        Apple needs no negotiation: a sender without ALPN is taken to speak HTTP/2 (RFC 9113 §3.3
+        forbids that, but some of the senders in use do so).
+        """
         self._transport = transport = cast("asyncio.Transport", transport)  # TLS: a byte stream
         self._connections.add(self)
-        if transport.get_extra_info("ssl_object").selected_alpn_protocol() == "h2":
+        negotiated = transport.get_extra_info("ssl_object").selected_alpn_protocol()
+        if negotiated == "h2" or not self._http1:
             self._inner = Http2Protocol(self._open_session())
-        elif self._http1:
-            self._inner = Http1Protocol(self._open_session())
         else:
-            transport.abort()
-            return
+            self._inner = Http1Protocol(self._open_session())
         self._inner.connection_made(transport)
 
     def data_received(self, data: bytes) -> None:

@@ -20,6 +20,9 @@ from heliograph.sandbox.signed_token import BadTokenError, SignedToken
 from heliograph.wire.http import HttpResponse
 
 JWT_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+GOOGLES_TOKEN_URI: Final = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
+"""The audience that Google's own libraries name, whatever the account's ``token_uri``."""
+
 EXPIRES_IN: Final = 3599
 """Life of an access token in seconds, as Google states it."""
 
@@ -95,7 +98,7 @@ class TokenEndpoint:
         if grant_type != JWT_BEARER:
             raise _RefusedGrantError("unsupported_grant_type", f"Invalid grant_type: {grant_type}")
         token = self._signed(form.get("assertion", [""])[0])
-        if token.claims.get("aud") != self.token_uri:
+        if token.claims.get("aud") not in {self.token_uri, GOOGLES_TOKEN_URI}:
             raise _RefusedGrantError("invalid_grant", "Invalid JWT: Failed audience check.")
         issued_at, expires_at = token.number("iat"), token.number("exp")
         if issued_at is None or expires_at is None or not _timely(issued_at, expires_at, now):

@@ -3,7 +3,7 @@
 import json
 import sys
 from array import array
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import BigInteger, Dialect, Integer, LargeBinary, Text
@@ -11,6 +11,9 @@ from sqlalchemy.types import TypeDecorator
 
 Serial = BigInteger().with_variant(Integer, "sqlite")
 """An ascending number; SQLite only counts by itself in an INTEGER PRIMARY KEY."""
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Instant(TypeDecorator[datetime]):
@@ -26,15 +29,12 @@ class Instant(TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise ValueError("an instant must be aware")
-        return round(value.timestamp() * 1_000_000)
+        return (value - _EPOCH) // timedelta(microseconds=1)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
         """An aware UTC datetime."""
         del dialect
-        if value is None:
-            return None
-        seconds, microseconds = divmod(value, 1_000_000)
-        return datetime.fromtimestamp(seconds, UTC).replace(microsecond=microseconds)
+        return None if value is None else _EPOCH + timedelta(microseconds=value)
 
 
 class Json(TypeDecorator[dict[str, Any]]):

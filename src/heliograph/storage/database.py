@@ -7,11 +7,14 @@ its beginning (``BEGIN IMMEDIATE``) and comes from a pool of one; readers have
 their own connections and, in WAL mode, never wait.
 """
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Any, Final
 
+import aiosqlite
 from sqlalchemy import event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -21,6 +24,7 @@ from heliograph.storage import migrations
 
 _READERS: Final = 4
 _BUSY_TIMEOUT_SECONDS: Final = 30
+_LAST_WORDS_SECONDS: Final = 5
 
 
 class Database:
@@ -28,8 +32,9 @@ class Database:
 
     def __init__(self, url: URL) -> None:
         """Prepare engines; nothing is opened yet."""
-        self._writer = _sqlite_engine(url, begin="BEGIN IMMEDIATE", connections=1)
-        self._reader = _sqlite_engine(url, begin="BEGIN", connections=_READERS)
+        self._threads: set[Thread] = set()
+        self._writer = self._engine(url, begin="BEGIN IMMEDIATE", connections=1)
+        self._reader = self._engine(url, begin="BEGIN", connections=_READERS)
 
     @classmethod
     @asynccontextmanager
@@ -78,21 +83,45 @@ class Database:
             await connection.execute(text("SELECT 1"))
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, and wait for those that were cut off in the middle."""
         await self._reader.dispose()
         await self._writer.dispose()
+        for thread in self._threads:
+            if thread.is_alive():
+                await asyncio.to_thread(thread.join, _LAST_WORDS_SECONDS)
+
+    def _engine(self, url: URL, *, begin: str, connections: int) -> AsyncEngine:
+        async def connect() -> aiosqlite.Connection:
+            # The driver would begin transactions of its own; we do that.
+            connection = aiosqlite.connect(
+                url.database or "", isolation_level=None, timeout=_BUSY_TIMEOUT_SECONDS
+            )
+            # Each connection is a thread. One whose caller was cancelled, or that could
+            # not be opened, ends by itself, but must not outlive the event loop to which
+            # it reports.
+            thread = connection._thread  # noqa: SLF001  (there is no other way to it)
+            thread.daemon = True
+            self._threads = {each for each in self._threads if each.is_alive()} | {thread}
+            return await connection
+
+        return _sqlite_engine(url, connect, begin=begin, connections=connections)
 
 
-def _sqlite_engine(url: URL, *, begin: str, connections: int) -> AsyncEngine:
+def _sqlite_engine(
+    url: URL,
+    connect: Callable[[], Awaitable[aiosqlite.Connection]],
+    *,
+    begin: str,
+    connections: int,
+) -> AsyncEngine:
     engine = create_async_engine(
         url,
+        async_creator=connect,
         poolclass=AsyncAdaptedQueuePool,
         pool_size=connections,
         max_overflow=0,
         pool_reset_on_return=None,  # every transaction here is ended by its own block
         hide_parameters=True,  # an error's text may be logged; tokens and payloads may not
-        # The driver would begin transactions of its own; we do that (below).
-        connect_args={"isolation_level": None, "timeout": _BUSY_TIMEOUT_SECONDS},
     )
 
     @event.listens_for(engine.sync_engine, "connect")

@@ -11,7 +11,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, case, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Row,
+    Select,
+    and_,
+    case,
+    delete,
+    func,
+    insert,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.model import (
@@ -23,6 +36,7 @@ from heliograph.model import (
     FcmAddress,
     Gateway,
     InstanceNumber,
+    Interest,
     Target,
     ToInterests,
     ToUsers,
@@ -246,15 +260,20 @@ async def addressed(
         after: The number to go on from; 0 at the beginning.
         limit: How many at most.
     """
+    is_fit = and_(
+        devices.c.instance_number == instance,
+        devices.c.number > after,
+        devices.c.gateway.in_([str(gateway) for gateway in gateways]),
+        devices.c.pruned_at.is_(None),
+    )
+    numbers: _Numbers
+    if isinstance(target, ToInterests):
+        numbers = _walk(instance, target.interests, is_fit, after=after, limit=limit)
+    else:
+        numbers = _numbers_of(instance, target, after=after)
     query = (
         select(devices.c.number, devices.c.gateway, devices.c.environment)
-        .where(
-            devices.c.instance_number == instance,
-            devices.c.number > after,
-            devices.c.number.in_(_numbers_of(instance, target, after=after)),
-            devices.c.gateway.in_([str(gateway) for gateway in gateways]),
-            devices.c.pruned_at.is_(None),
-        )
+        .where(devices.c.number.in_(numbers), is_fit)
         .order_by(devices.c.number)
         .limit(limit)
     )
@@ -283,7 +302,9 @@ async def still_addressed(
             _living(instance)
             .where(
                 devices.c.number.in_(some),
-                devices.c.number.in_(_numbers_of(instance, target, after=some[0] - 1)),
+                devices.c.number.in_(
+                    _numbers_of(instance, target, after=some[0] - 1, up_to=some[-1])
+                ),
             )
             .order_by(devices.c.number)
         )
@@ -292,9 +313,46 @@ async def still_addressed(
 
 
 _NUMBERS_PER_STATEMENT = 1000
+_LARGEST_NUMBER = 2**63 - 1
 
 
-def _numbers_of(instance: InstanceNumber, target: Target, *, after: int) -> Select[tuple[int]]:
+_Numbers = Select[tuple[int]] | CompoundSelect[tuple[int]]
+
+
+def _walk(
+    instance: InstanceNumber,
+    names: Iterable[Interest],
+    is_fit: ColumnElement[bool],
+    *,
+    after: int,
+    limit: int,
+) -> CompoundSelect[tuple[int]]:
+    """
+    The first subscribers of each interest, among whom are the first of all of them.
+
+    An interest may have everybody for a subscriber, so each is walked along its index
+    and no further than a page can need.
+    """
+    walks = [
+        select(interests.c.device_number)
+        .join(devices, devices.c.number == interests.c.device_number)
+        .where(
+            interests.c.instance_number == instance,
+            interests.c.name == name,
+            interests.c.device_number > after,
+            is_fit,
+        )
+        .order_by(interests.c.device_number)
+        .limit(limit)
+        .subquery()
+        for name in names
+    ]
+    return union_all(*[select(walk.c.device_number) for walk in walks])
+
+
+def _numbers_of(
+    instance: InstanceNumber, target: Target, *, after: int, up_to: int = _LARGEST_NUMBER
+) -> Select[tuple[int]]:
     match target:
         case ToUsers(users=names):
             return (
@@ -304,6 +362,7 @@ def _numbers_of(instance: InstanceNumber, target: Target, *, after: int) -> Sele
                     users.c.instance_number == instance,
                     users.c.id.in_(names),
                     devices.c.number > after,
+                    devices.c.number <= up_to,
                 )
             )
         case ToInterests(interests=names):
@@ -311,6 +370,7 @@ def _numbers_of(instance: InstanceNumber, target: Target, *, after: int) -> Sele
                 interests.c.instance_number == instance,
                 interests.c.name.in_(names),
                 interests.c.device_number > after,
+                interests.c.device_number <= up_to,
             )
 
 

@@ -2,8 +2,10 @@
 The tables.
 
 A row is found from outside by its *id* and joined inside by its *number*, an
-ascending serial: inserts then always go to the end of an index. What is secret is
-sealed before it arrives here (``wire/seal.py``).
+ascending serial: inserts then always go to the end of an index. A number is never
+given twice (SQLite would, without AUTOINCREMENT): a worker may still hold the number
+of a batch or a device that is gone, and must not find another one under it. What is
+secret is sealed before it arrives here (``wire/seal.py``).
 
 ::
 
@@ -54,6 +56,7 @@ instances = Table(
     Column("apns_credentials", LargeBinary),
     Column("fcm_credentials", LargeBinary),
     Column("verify_client_secret", Boolean, nullable=False),
+    sqlite_autoincrement=True,
 )
 
 users = Table(
@@ -64,6 +67,7 @@ users = Table(
     Column("id", Text, nullable=False),
     Column("created_at", Instant, nullable=False),
     UniqueConstraint("instance_number", "id"),
+    sqlite_autoincrement=True,
 )
 
 devices = Table(
@@ -87,6 +91,7 @@ devices = Table(
     Column("prune_reason", Text),
     UniqueConstraint("instance_number", "id"),
     UniqueConstraint("instance_number", "address_digest"),
+    sqlite_autoincrement=True,
 )
 
 interests = Table(
@@ -119,6 +124,7 @@ publishes = Table(
     Column("expired", Integer, nullable=False),
     Column("cancelled", Integer, nullable=False),
     Index(None, "instance_number", "number"),
+    sqlite_autoincrement=True,
 )
 
 work = Table(
@@ -139,6 +145,7 @@ work = Table(
     Column("leased_until", Instant),
     Index(None, "publish_number"),
     Index(None, "due_at", "number"),
+    sqlite_autoincrement=True,
 )
 
 outcomes = Table(
@@ -159,4 +166,5 @@ outcomes = Table(
     # Why, for each device that was not sent: {"<device number>": "<reason>"}.
     Column("reasons", Json),
     Index(None, "publish_number", "first_device"),
+    sqlite_autoincrement=True,
 )

@@ -20,6 +20,9 @@ from heliograph.errors import EgressDenied
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+_SITE_LOCAL: Final = ipaddress.IPv6Network("fec0::/10")
+"""What came before unique local addresses (RFC 3879); Python takes it for public."""
+
 _TRANSLATED: Final = ipaddress.IPv6Network("64:ff9b::/96")
 """IPv6 addresses that a NAT64 turns into the IPv4 address in their last 32 bits (RFC 6052)."""
 
@@ -35,7 +38,7 @@ def is_allowed(address: str, allowed: Iterable[Network]) -> bool:
     real = _unwrap(ipaddress.ip_address(address))
     if any(real in network for network in allowed):
         return True
-    return real.is_global and not real.is_multicast and not real.is_reserved
+    return real.is_global and not (real.is_multicast or real.is_reserved or real in _SITE_LOCAL)
 
 
 def _unwrap(address: _Address) -> _Address:

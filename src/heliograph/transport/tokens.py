@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -55,34 +56,53 @@ class ProviderTokens:
         return token
 
 
+@dataclass(slots=True)
+class _Account:
+    """What we know of one service account's access token."""
+
+    fetching: asyncio.Lock = field(default_factory=asyncio.Lock)
+    fetches: int = 0
+    """How often we have asked for one."""
+    known: fcm.AccessToken | Outcome | None = None
+    """What the last fetch came to; None if it was forgotten, or there was none."""
+
+
 class AccessTokens:
-    """Google access tokens, one for each service account, fetched once for all who wait."""
+    """
+    Google access tokens, one for each service account, fetched once for all who wait.
+
+    A failure is shared, too: a thousand devices that wait for a token endpoint that
+    does not answer must not wait for it one after another.
+    """
 
     def __init__(self, client: Client, clock: Callable[[], datetime]) -> None:
         """Begin with none."""
         self._client = client
         self._clock = clock
-        self._fetched: dict[ServiceAccount, fcm.AccessToken] = {}
-        self._fetching: dict[ServiceAccount, asyncio.Lock] = {}
+        self._accounts: dict[ServiceAccount, _Account] = {}
 
     async def current(self, credentials: FcmCredentials) -> str | Outcome:
         """The token to use now; or, if there is none to be had, what that means."""
-        account = credentials.service_account
-        async with self._fetching.setdefault(account, asyncio.Lock()):
-            known = self._fetched.get(account)
-            if known is not None and known.expires_at - _RENEW_EARLY > self._clock():
-                return known.value
-            fetched = await self._fetch(credentials)
-            if isinstance(fetched, fcm.AccessToken):
-                self._fetched[account] = fetched
-                return fetched.value
-            return fetched
+        account = self._accounts.setdefault(credentials.service_account, _Account())
+        before = account.fetches
+        async with account.fetching:
+            known = account.known
+            is_fresh = account.fetches != before or self._is_good(known)
+            if known is None or not is_fresh:
+                known = account.known = await self._fetch(credentials)
+                account.fetches += 1
+        return known.value if isinstance(known, fcm.AccessToken) else known
 
     def forget(self, credentials: FcmCredentials, refused: str) -> None:
         """Do not use a token again that Google has refused."""
-        known = self._fetched.get(credentials.service_account)
-        if known is not None and known.value == refused:
-            del self._fetched[credentials.service_account]
+        account = self._accounts.setdefault(credentials.service_account, _Account())
+        if isinstance(account.known, fcm.AccessToken) and account.known.value == refused:
+            account.known = None
+
+    def _is_good(self, known: fcm.AccessToken | Outcome | None) -> bool:
+        return (
+            isinstance(known, fcm.AccessToken) and known.expires_at - _RENEW_EARLY > self._clock()
+        )
 
     async def _fetch(self, credentials: FcmCredentials) -> fcm.AccessToken | Outcome:
         now = self._clock()

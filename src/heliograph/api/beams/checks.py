@@ -58,10 +58,10 @@ def an_integer(*, least: int, most: int) -> Check:
 
 
 def one_of(*values: Hashable) -> Check:
-    """One of a few values."""
+    """One of a few values; 5.0 is not 5, and True is not 1."""
 
     def check(field: str, value: Any) -> None:
-        if isinstance(value, bool) or value not in values:
+        if not any(type(value) is type(each) and value == each for each in values):
             allowed = ", ".join(f'"{each}"' for each in values)
             raise unprocessable(field, f"{field} must be one of the following: {allowed}")
 

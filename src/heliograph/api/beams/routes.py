@@ -5,21 +5,28 @@ Every handler makes the same movements: who asks, what do they say, is it right,
 keep it, answer. Success is always exactly 200: Go's and Ruby's SDKs take nothing else.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Final
 
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, Router
 
 from heliograph import auth
 from heliograph.api.beams import payloads, schema
 from heliograph.api.bodies import check_content_type, read_object
-from heliograph.api.limits import Rate
-from heliograph.api.problems import Problem, json_response
+from heliograph.api.limits import Rate, address_of
+from heliograph.api.problems import (
+    Problem,
+    answer_http_exception,
+    answer_problem,
+    json_response,
+)
 from heliograph.errors import InvalidInput, TooManyDevices, UserTaken
 from heliograph.instances import Instance, Instances
 from heliograph.model import DeviceId, Gateway, Target, ToInterests, ToUsers
@@ -47,42 +54,46 @@ class Beams:
         accept: Accept,
         *,
         publish_rate: int,
+        device_rate: int,
         clock: Callable[[], datetime],
     ) -> None:
-        """Serve these instances and this registry."""
+        """
+        Serve these instances and this registry.
+
+        Args:
+            instances: Who may publish.
+            registry: The devices.
+            accept: Where publishes go.
+            publish_rate: Publishes a second of one instance, and as many customer calls.
+            device_rate: Requests a second of devices at one network address.
+            clock: The time.
+        """
         self._instances = instances
         self._registry = registry
         self._accept = accept
         self._publish_rate = Rate(publish_rate)
         self._customer_rate = Rate(publish_rate)
+        self._device_rate = Rate(device_rate)
         self._clock = clock
 
     def routes(self) -> list[BaseRoute]:
         """Every path of the dialect."""
         instance = "/v1/instances/{instance}"
         users = instance + "/users/{user:path}"
-        # Browsers call the device API from other origins, without cookies.
-        cors = Middleware(
-            CORSMiddleware,
-            allow_origins=["*"],
-            allow_methods=["GET", "POST", "PUT", "DELETE"],
-            allow_headers=["*"],
-            max_age=86_400,
-        )
         return [
-            Mount(
+            _mount(
                 "/publish_api",
-                routes=[
+                [
                     _post(instance + "/publishes", self.publish_to_interests),
                     _post(instance + "/publishes/interests", self.publish_to_interests),
                     _post(instance + "/publishes/users", self.publish_to_users),
                 ],
             ),
-            Mount("/customer_api", routes=[_delete(users, self.delete_user)]),
-            Mount("/user_api", routes=[_delete(users, self.delete_user)]),
-            Mount("/device_api", routes=self._device_routes(instance), middleware=[cors]),
+            _mount("/customer_api", [_delete(users, self.delete_user)]),
+            _mount("/user_api", [_delete(users, self.delete_user)]),
+            _mount("/device_api", self._device_routes(instance), _FROM_BROWSERS),
             # Android, when its override has no path of its own (contract §1.3).
-            Mount("/instances", routes=self._device_routes("/{instance}"), middleware=[cors]),
+            _mount("/instances", self._device_routes("/{instance}"), _FROM_BROWSERS),
         ]
 
     def _device_routes(self, instance: str) -> list[Route]:
@@ -133,13 +144,13 @@ class Beams:
 
     async def vapid_public_key(self, request: Request) -> Response:
         """Answer the key that browsers subscribe with."""
-        instance = await self._instance(request)
+        instance = await self._home(request)
         return json_response({"vapidPublicKey": base64url(instance.vapid.public_key)})
 
     async def register(self, request: Request) -> Response:
         """Register a device; the same token is the same device, with its interests."""
         gateway = _gateway(request)
-        instance = await self._instance(request)
+        instance = await self._home(request)
         check_content_type(request)
         body = await read_object(request, most_bytes=DEVICE_BODY_BYTES)
         registration = await self._registry.register(
@@ -161,7 +172,7 @@ class Beams:
 
     async def unregister(self, request: Request) -> Response:
         """Forget a device; Android repeats anything but 200 for ever, unknown or not."""
-        instance = await self._instance(request)
+        instance = await self._home(request)
         device = DeviceId(request.path_params["device"])
         if _is_of(device, _gateway(request)):
             await self._registry.unregister(instance.number, device)
@@ -263,9 +274,13 @@ class Beams:
         key = auth.bearer(authorization)
         if key is None or not auth.is_secret(key, instance.secret_keys):
             raise Problem(401, "Unauthorized", "Incorrect Secret Key")
-        if not rate.allows(instance.number, now=self._clock()):
-            raise Problem(429, "Rate Limited", "Too many requests for this instance", retry_after=1)
+        rate.check(instance.number, "instance", now=self._clock())
         return instance
+
+    async def _home(self, request: Request) -> Instance:
+        """The instance in the path, asked for by a device, which has no credential for it."""
+        self._device_rate.check(address_of(request), "address", now=self._clock())
+        return await self._instance(request)
 
     async def _instance(self, request: Request) -> Instance:
         instance = await self._instances.find(request.path_params["instance"])
@@ -276,15 +291,30 @@ class Beams:
     async def _device(self, request: Request) -> tuple[Instance, DeviceId]:
         """The instance and the device in the path; whether it exists is not known yet."""
         gateway = _gateway(request)
-        instance = await self._instance(request)
+        instance = await self._home(request)
         device = DeviceId(request.path_params["device"])
         if not _is_of(device, gateway):
             raise _device_not_found()
         return instance, device
 
 
+_FROM_BROWSERS: Final = (
+    Middleware(
+        CORSMiddleware,
+        allow_origins=["*"],
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
+        allow_headers=["*"],
+        max_age=86_400,
+    ),
+    # Inside the other, so that what the router refuses can be read from other origins too.
+    Middleware(
+        ExceptionMiddleware,
+        handlers={Problem: answer_problem, HTTPException: answer_http_exception},
+    ),
+)
+"""Browsers call the device API from other origins, without cookies (contract §4.1)."""
+
 _TOKEN_PROBLEMS: Final = {
-    "malformed": (401, "Unauthorized"),
     "forged": (401, "Unauthorized"),
     "expired": (401, "Unauthorized"),
     "early": (401, "Unauthorized"),
@@ -314,6 +344,11 @@ def _done(found: bool) -> Response:
     if not found:
         raise _device_not_found()
     return Response()
+
+
+def _mount(path: str, routes: list[Route], middleware: Sequence[Middleware] = ()) -> Mount:
+    """Routes below a path; none is redirected to, for SDKs take a 307 for an answer."""
+    return Mount(path, Router(routes, redirect_slashes=False), middleware=middleware)
 
 
 def _get(path: str, handler: _Handler) -> Route:

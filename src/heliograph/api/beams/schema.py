@@ -42,6 +42,7 @@ _INTEREST: Final = re.compile(r"[a-zA-Z0-9_\-=@,.;]+")
 _INTEREST_PATTERN: Final = r"^[a-zA-Z0-9_\\-=@,.;]+$"
 """As Beams prints it, with its own escape."""
 
+_LIMIT: Final = re.compile(r"[0-9]{1,9}")
 _APNS_TOKEN: Final = re.compile(r"[0-9a-fA-F]{1,512}")
 _FCM_TOKEN: Final = re.compile(r"[\x21-\x7e]{1,4096}")
 _BUNDLE_ID: Final = re.compile(r"[A-Za-z0-9.\-]{1,200}")
@@ -172,7 +173,7 @@ def read_page(query: Mapping[str, str]) -> tuple[int, str]:
         Problem: 400.
     """
     limit = query.get("limit", str(LONGEST_PAGE))
-    if not (limit.isascii() and limit.isdigit()) or not 1 <= int(limit[:9]) <= LONGEST_PAGE:
+    if _LIMIT.fullmatch(limit) is None or not 1 <= int(limit) <= LONGEST_PAGE:
         raise bad_request(f"`limit` must be 1 to {LONGEST_PAGE}")
     cursor = query.get("cursor", "")
     try:
@@ -279,13 +280,16 @@ def read_user_in_path(raw_path: bytes, *, prefix: str) -> UserId:
         prefix: What stands before the id, with its slash at the end.
 
     Raises:
-        Problem: 400.
+        Problem: 400, or 404 if there is nothing, as if there were no such path.
     """
-    _, _, escaped = raw_path.partition(prefix.encode("ascii"))
+    path = unquote_to_bytes(raw_path.partition(b"?")[0])
+    _, _, rest = path.partition(prefix.encode("ascii"))
     try:
-        user = unquote_to_bytes(escaped.partition(b"?")[0]).decode()
+        user = rest.decode()
     except UnicodeDecodeError:
         raise bad_request("'User id' is not valid UTF-8") from None
+    if not user:
+        raise Problem(404, "Not found", "The path must end with a user id")
     problem = auth.user_problem(user)
     if problem is not None:
         raise bad_request(f"'User id' {problem}")

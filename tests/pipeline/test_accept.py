@@ -1,0 +1,86 @@
+"""Accept: committed, then announced; never the other way round."""
+
+import asyncio
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from builders import EVERYTHING, NOW, Workshop, always, ends, rows_of, to_users
+from heliograph.model import Interest, Target, ToInterests
+from heliograph.wire.http import HttpResponse
+
+
+async def test_an_accepted_publish_is_there_with_its_work(workshop: Workshop) -> None:
+    """From the answer on the publish and the work of expanding it are in the database."""
+    instance = await workshop.instance()
+
+    publish = await workshop.publish(instance, to_users("alice", "bob"))
+
+    found = await workshop.found(instance, publish)
+    assert (to_users("alice", "bob"), EVERYTHING, NOW) == (
+        found.target,
+        found.messages,
+        found.accepted_at,
+    )
+    assert 1 == await rows_of(workshop.database, "work")
+
+
+async def test_ids_of_publishes_sort_by_time(workshop: Workshop) -> None:
+    """An id is Beams' word and a UUID, and no two are the same."""
+    made = [workshop.accept.new_id() for _ in range(10)]
+
+    assert (10, {"pubid"}) == (len(set(made)), {each.partition("-")[0] for each in made})
+
+
+async def test_accepting_wakes_who_waits_for_work(workshop: Workshop) -> None:
+    """A worker that has nothing to do hears of a publish at once."""
+    instance = await workshop.instance()
+    waiting = asyncio.create_task(workshop.queue.wait())
+    await asyncio.sleep(0)
+
+    await workshop.publish(instance, to_users("alice"))
+
+    await asyncio.wait_for(waiting, 4)
+    assert waiting.done()
+
+
+async def test_an_id_is_used_once(workshop: Workshop) -> None:
+    """A second publish under one id is refused and leaves no work behind."""
+    instance = await workshop.instance()
+    publish = await workshop.publish(instance, to_users("alice"))
+
+    with pytest.raises(IntegrityError):
+        await workshop.accept.accept(instance, publish, to_users("bob"), EVERYTHING)
+
+    assert 1 == await rows_of(workshop.database, "work")
+
+
+@pytest.mark.parametrize(
+    "target, kind",
+    [(to_users("alice"), "users"), (ToInterests((Interest("news"),)), "interests")],
+    ids=["users", "interests"],
+)
+async def test_publishes_are_counted_by_what_they_address(
+    workshop: Workshop, target: Target, kind: str
+) -> None:
+    """The metric tells users from interests."""
+    await workshop.publish(await workshop.instance(), target)
+
+    assert 1.0 == workshop.metrics.registry.get_sample_value(
+        "heliograph_publishes_total", {"target": kind}
+    )
+
+
+async def test_a_publish_to_nobody_finishes(workshop: Workshop) -> None:
+    """A target without devices is walked, and over, with nothing counted."""
+    instance = await workshop.instance()
+    publish = await workshop.publish(instance, to_users("nobody"))
+
+    await workshop.worker(always(HttpResponse(200))).run_until_idle()
+
+    progress = await workshop.progress(instance, publish)
+    assert ({}, NOW, 0) == (
+        ends(progress),
+        progress.expanded_at,
+        await rows_of(workshop.database, "work"),
+    )

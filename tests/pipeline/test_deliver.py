@@ -1,0 +1,379 @@
+"""Deliver: each device of a batch gets one outcome, whatever the network does."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+import structlog
+
+from builders import (
+    MINUTE,
+    NOW,
+    Reply,
+    ScriptedClient,
+    Workshop,
+    always,
+    apns_address,
+    apns_error,
+    fcm_address,
+    fcm_credentials,
+    in_turn,
+    to_users,
+    web_address,
+)
+from heliograph.errors import Ambiguous, EgressDenied, NotProcessed
+from heliograph.gateways.contract import (
+    Gone,
+    Interrupted,
+    Outcome,
+    Refused,
+    Rejected,
+    Sent,
+    Suspect,
+    Unavailable,
+)
+from heliograph.instances import Instance
+from heliograph.model import (
+    Address,
+    DeviceNumber,
+    Gateway,
+    Messages,
+    WebAddress,
+    delivery_id,
+)
+from heliograph.pipeline.deliver import IN_FLIGHT, SENDS, Deliver
+from heliograph.storage.devices import Device
+from heliograph.storage.publishes import Publish
+from heliograph.wire.http import HttpRequest, HttpResponse
+
+OK = HttpResponse(200)
+EXPIRED = apns_error(403, "ExpiredProviderToken")
+SHUTDOWN = apns_error(503, "Shutdown")
+GRANTED = HttpResponse(200, (), b'{"access_token":"ya29.first","expires_in":3600}')
+UNAUTHENTICATED = HttpResponse(401, (), b'{"error":{"status":"UNAUTHENTICATED"}}')
+
+
+class Errand:
+    """A publish, and the devices that it is to be taken to."""
+
+    def __init__(
+        self, publish: Publish, instance: Instance, found: Sequence[Device], deliver: Deliver
+    ) -> None:
+        self.publish, self.instance, self.devices = publish, instance, found
+        self._deliver = deliver
+
+    async def run(self, gateway: Gateway = Gateway.APNS) -> list[Outcome]:
+        """What each device was answered, in their order."""
+        outcomes = await self._deliver.deliver(self.publish, self.instance, gateway, self.devices)
+        assert {device.number for device in self.devices} == set(outcomes)
+        return [outcomes[device.number] for device in self.devices]
+
+
+async def errand(
+    workshop: Workshop,
+    client: ScriptedClient,
+    *addresses: Address,
+    instance: Instance | None = None,
+) -> Errand:
+    instance = instance or await workshop.instance(fcm=fcm_credentials())
+    for address in addresses or (apns_address(),):
+        await workshop.log_in(instance, "alice", address)
+    publish = await workshop.publish(instance, to_users("alice"))
+    found = [
+        device
+        for device in await workshop.registry.page(
+            instance.number, user=None, after=DeviceNumber(0), limit=1000
+        )
+        if device.user == "alice"
+    ]
+    return Errand(
+        await workshop.found(instance, publish), instance, found, workshop.deliver(client)
+    )
+
+
+# --- what a reply means --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "reply, outcome",
+    [
+        (HttpResponse(200, (("apns-id", "an-id"),)), Sent("an-id")),
+        (
+            apns_error(410, "Unregistered", timestamp=int(NOW.timestamp() * 1000)),
+            Gone("Unregistered", NOW),
+        ),
+        (apns_error(400, "BadDeviceToken"), Suspect("BadDeviceToken")),
+        (apns_error(413, "PayloadTooLarge"), Rejected("PayloadTooLarge")),
+        (apns_error(403, "InvalidProviderToken"), Refused("InvalidProviderToken")),
+        (apns_error(503, "ServiceUnavailable"), Unavailable("ServiceUnavailable")),
+        (NotProcessed("ConnectError"), Unavailable("ConnectError")),
+        (Ambiguous("ReadTimeout"), Unavailable("ReadTimeout")),
+        (EgressDenied("not public"), Suspect("EndpointNotPublic")),
+    ],
+    ids=str,
+)
+async def test_a_reply_or_its_absence_is_an_outcome(
+    workshop: Workshop, reply: Reply, outcome: Outcome
+) -> None:
+    """Whatever comes back, or does not, is one of seven outcomes, after one request."""
+    client = always(reply)
+    work = await errand(workshop, client)
+
+    assert ([outcome], 1) == (await work.run(), len(client.sent))
+
+
+async def test_each_device_has_an_outcome_of_its_own(workshop: Workshop) -> None:
+    """One device's fate is not another's."""
+    one, two, three = apns_address("01"), apns_address("02"), apns_address("03")
+
+    replies: dict[str, Reply] = {
+        "1": OK,
+        "2": apns_error(400, "BadDeviceToken"),
+        "3": NotProcessed("ConnectError"),
+    }
+    client = ScriptedClient(lambda request: replies[request.url[-1]])
+    work = await errand(workshop, client, one, two, three)
+
+    assert [Sent(), Suspect("BadDeviceToken"), Unavailable("ConnectError")] == await work.run()
+
+
+async def test_a_surprise_is_its_own_devices_only(workshop: Workshop) -> None:
+    """
+    A fault of ours at one device leaves the others with the outcome they had.
+
+    Were it to end the whole batch, all of them would be sent the message again.
+    """
+    good, bad = apns_address("01"), apns_address("02")
+    client = ScriptedClient(
+        lambda request: OK if request.url.endswith("01") else LookupError("a bug")
+    )
+    work = await errand(workshop, client, good, bad)
+
+    with structlog.testing.capture_logs() as logged:
+        outcomes = await work.run()
+
+    assert ([Sent(), Unavailable("LookupError")], ["worker_failed"]) == (
+        outcomes,
+        [line["event"] for line in logged],
+    )
+
+
+async def test_an_empty_batch_goes_nowhere(workshop: Workshop) -> None:
+    """If nobody is addressed any more, nothing is sent."""
+    client = always(OK)
+    work = await errand(workshop, client)
+    work.devices = []
+
+    assert ([], []) == (await work.run(), client.sent)
+
+
+async def test_many_are_sent_to_at_once_but_not_all(workshop: Workshop) -> None:
+    """A batch has so many requests under way at most."""
+    under_way, most = 0, 0
+
+    async def slowly(_request: HttpRequest) -> Reply:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0)
+        under_way -= 1
+        return OK
+
+    client = ScriptedClient(slowly)
+    work = await errand(workshop, client)
+    (device,) = work.devices
+    work.devices = [
+        replace(device, number=DeviceNumber(number)) for number in range(1, 3 * IN_FLIGHT)
+    ]
+
+    outcomes = await work.run()
+
+    assert ({Sent()}, IN_FLIGHT, 3 * IN_FLIGHT - 1) == (set(outcomes), most, len(client.sent))
+
+
+# --- connections that fail -----------------------------------------------------------
+
+
+async def test_what_was_not_processed_is_sent_again_at_once(workshop: Workshop) -> None:
+    """When the connection was at fault and the gateway says so, sending again is free."""
+    client = in_turn(SHUTDOWN, SHUTDOWN, OK)
+    work = await errand(workshop, client)
+
+    assert ([Sent()], 3) == (await work.run(), len(client.sent))
+
+
+async def test_a_connection_that_always_fails_is_left_for_later(workshop: Workshop) -> None:
+    """After three times it is the verdict's turn."""
+    client = always(SHUTDOWN)
+    work = await errand(workshop, client)
+
+    assert ([Interrupted("Shutdown")], SENDS) == (await work.run(), len(client.sent))
+
+
+async def test_every_attempt_carries_the_same_id(workshop: Workshop) -> None:
+    """A repeat is recognisable: within one delivery and from one delivery to the next."""
+    client = in_turn(SHUTDOWN, OK)
+    work = await errand(workshop, client)
+    await work.run()
+    await work.run()
+
+    (device,) = work.devices
+    assert [delivery_id(work.publish.id, device.id)] * 3 == client.headers("apns-id")
+
+
+# --- who we are ----------------------------------------------------------------------
+
+
+async def test_an_expired_provider_token_is_made_anew(workshop: Workshop) -> None:
+    """A token that Apple finds too old is replaced, and the message goes out with the new one."""
+    client = in_turn(OK, EXPIRED, OK)
+    work = await errand(workshop, client)
+    await work.run()
+    workshop.clock.advance(30 * MINUTE)
+
+    outcomes = await work.run()
+
+    first, second, third = client.headers("authorization")
+    assert ([Sent()], True, False) == (outcomes, first == second, second == third)
+
+
+async def test_a_fresh_provider_token_that_is_refused_is_a_wrong_setting(
+    workshop: Workshop,
+) -> None:
+    """If a new token does not help, the clock or the key is wrong: our credentials are refused."""
+    client = always(EXPIRED)
+    work = await errand(workshop, client)
+
+    assert ([Refused("ExpiredProviderToken")], SENDS) == (await work.run(), len(client.sent))
+
+
+async def test_a_thousand_refusals_make_one_new_provider_token(workshop: Workshop) -> None:
+    """All devices of a batch share one token, renewed once; more would be refused by Apple."""
+    client = always(EXPIRED)
+    work = await errand(workshop, client, *[apns_address() for _ in range(10)])
+
+    await work.run()
+
+    assert 1 == len(set(client.headers("authorization")))
+
+
+async def test_a_refused_access_token_is_fetched_anew(workshop: Workshop) -> None:
+    """A token that Google does not take is forgotten, and the message goes out with another."""
+    second = HttpResponse(200, (), b'{"access_token":"ya29.second","expires_in":3600}')
+    client = in_turn(GRANTED, UNAUTHENTICATED, second, OK)
+    work = await errand(workshop, client, fcm_address())
+
+    outcomes = await work.run(Gateway.FCM)
+
+    assert ([Sent()], ["Bearer ya29.first", "Bearer ya29.second"]) == (
+        outcomes,
+        client.headers("authorization"),
+    )
+
+
+async def test_an_account_that_gets_no_token_is_refused(workshop: Workshop) -> None:
+    """Nothing is sent for an account that Google does not know."""
+    client = always(HttpResponse(400, (), b'{"error":"invalid_grant"}'))
+    work = await errand(workshop, client, fcm_address())
+
+    assert ([Refused("token endpoint: invalid_grant")], 1) == (
+        await work.run(Gateway.FCM),
+        len(client.sent),
+    )
+
+
+@pytest.mark.parametrize(
+    "gateway, address, reason",
+    [
+        (Gateway.APNS, apns_address(), "NoApnsCredentials"),
+        (Gateway.FCM, fcm_address(), "NoFcmCredentials"),
+    ],
+    ids=["apns", "fcm"],
+)
+async def test_without_credentials_nothing_is_sent(
+    workshop: Workshop, gateway: Gateway, address: Address, reason: str
+) -> None:
+    """Credentials that are not there may come: that is a refusal, not a failure."""
+    client = always(OK)
+    bare = await workshop.instances.create("bare")
+    work = await errand(workshop, client, address, instance=bare)
+
+    assert ([Refused(reason)], []) == (await work.run(gateway), client.sent)
+
+
+async def test_each_gateway_is_trusted_as_its_credentials_say(workshop: Workshop) -> None:
+    """An instance's authority is for its own Apple and Google; browsers' services are guarded."""
+    client = ScriptedClient(lambda request: GRANTED if request.url.endswith("token") else OK)
+    instance = await workshop.instance()
+    apns, fcm = instance.apns, fcm_credentials()
+    assert apns is not None
+    work = await errand(workshop, client, apns_address(), fcm_address(), web_address())
+    work.instance = replace(
+        instance, apns=replace(apns, ca="for apple"), fcm=replace(fcm, ca="for google")
+    )
+    every = work.devices
+
+    for device, gateway in zip(every, Gateway, strict=True):
+        work.devices = [device]
+        await work.run(gateway)
+
+    assert [
+        ("for apple", False),
+        ("for google", False),
+        ("for google", False),
+        (None, True),
+    ] == client.trusted
+
+
+# --- browsers ------------------------------------------------------------------------
+
+
+async def test_each_browser_is_sent_a_message_of_its_own(workshop: Workshop) -> None:
+    """The same words to the same browser are never the same bytes: key and salt are fresh."""
+    client = always(HttpResponse(201))
+    work = await errand(workshop, client, web_address(), web_address())
+
+    outcomes = await work.run(Gateway.WEB)
+
+    bodies = [request.body for request in client.sent]
+    assert ([Sent(), Sent()], 2, 2, 2) == (
+        outcomes,
+        len({body[:16] for body in bodies}),
+        len({body[21:86] for body in bodies}),
+        len(set(bodies)),
+    )
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        replace(web_address(), p256dh=b"not a key"),
+        replace(web_address(), auth=b"short"),
+        WebAddress("nonsense", web_address().p256dh, bytes(16)),
+        WebAddress("https://push.example.com:port/1", web_address().p256dh, bytes(16)),
+    ],
+    ids=["key", "secret", "endpoint", "port"],
+)
+async def test_a_subscription_that_cannot_be_used_is_suspect(
+    workshop: Workshop, address: WebAddress
+) -> None:
+    """What cannot be encrypted to or addressed is not sent to, and its siblings are."""
+    client = always(HttpResponse(201))
+    work = await errand(workshop, client, address, web_address())
+
+    assert ([Suspect("UnusableSubscription"), Sent()], 1) == (
+        await work.run(Gateway.WEB),
+        len(client.sent),
+    )
+
+
+async def test_a_gateway_without_a_message_refuses(workshop: Workshop) -> None:
+    """A batch whose publish has nothing for its gateway sends nothing."""
+    client = always(OK)
+    work = await errand(workshop, client)
+    work.publish = replace(work.publish, messages=Messages())
+
+    for gateway in Gateway:
+        assert [Refused] == [type(each) for each in await work.run(gateway)]
+    assert [] == client.sent

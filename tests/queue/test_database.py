@@ -1,0 +1,156 @@
+"""The queue in the database: it wakes when there is work, and lends it for a while."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from builders import NOW, SECOND, Clock, add_instance, add_publish, database_in
+from heliograph.model import WorkNumber
+from heliograph.queue.database import LEASE, DatabaseQueue
+from heliograph.storage import work
+from heliograph.storage.database import Database
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    async with database_in(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def queue(database: Database, clock: Clock) -> DatabaseQueue:
+    return DatabaseQueue(database, clock)
+
+
+async def put(database: Database, *, after: timedelta = timedelta(0)) -> None:
+    """An expansion that is due after a while."""
+    async with database.write() as connection:
+        instance = await add_instance(connection)
+        publish = await add_publish(connection, instance)
+        await work.add_expansion(connection, publish, instance, now=NOW + after)
+
+
+async def taken(queue: DatabaseQueue) -> list[WorkNumber]:
+    return [each.number for each in await queue.take(10)]
+
+
+async def test_what_is_taken_is_held_for_a_lease(
+    database: Database, queue: DatabaseQueue, clock: Clock
+) -> None:
+    """Nobody else takes it before the lease has run out without a sign of life."""
+    await put(database)
+    first = await taken(queue)
+    clock.advance(LEASE - SECOND)
+    during = await taken(queue)
+    clock.advance(SECOND)
+
+    assert ([1], [], [1]) == (first, during, await taken(queue))
+
+
+async def test_no_more_is_taken_than_asked_for(database: Database, queue: DatabaseQueue) -> None:
+    """Who has no hand free takes nothing."""
+    await put(database)
+
+    assert ([], [1]) == (list(await queue.take(0)), await taken(queue))
+
+
+async def test_a_sign_of_life_holds_work_for_another_lease(
+    database: Database, queue: DatabaseQueue, clock: Clock
+) -> None:
+    """An extended lease counts from the sign of life on."""
+    await put(database)
+    await taken(queue)
+    clock.advance(LEASE - SECOND)
+    await queue.extend([WorkNumber(1)])
+    clock.advance(LEASE - SECOND)
+    during = await taken(queue)
+    clock.advance(SECOND)
+
+    assert ([], [1]) == (during, await taken(queue))
+
+
+@pytest.mark.parametrize("rest", [timedelta(0), 10 * SECOND])
+async def test_what_is_handed_back_is_due_after_its_rest(
+    database: Database, queue: DatabaseQueue, clock: Clock, rest: timedelta
+) -> None:
+    """Work that was not done is free again at once, or when it has rested."""
+    await put(database)
+    await taken(queue)
+    await queue.hand_back([WorkNumber(1)], after=rest)
+    clock.advance(rest - timedelta(microseconds=1))
+    early = await taken(queue)
+    clock.advance(timedelta(microseconds=1))
+
+    assert ([], [1]) == (early, await taken(queue))
+
+
+async def test_a_process_that_is_alone_takes_over_at_once(
+    database: Database, queue: DatabaseQueue
+) -> None:
+    """What a dead process held is free as soon as the next one knows itself alone."""
+    await put(database)
+    await taken(queue)
+    reborn = DatabaseQueue(database, Clock())
+
+    ended = await reborn.reclaim()
+
+    assert (1, [1]) == (ended, await taken(reborn))
+
+
+async def test_waiting_ends_at_once_when_work_is_due(
+    database: Database, queue: DatabaseQueue, clock: Clock
+) -> None:
+    """Work that became due before anybody looked is reason enough to look."""
+    await put(database, after=SECOND)
+    clock.advance(SECOND)
+
+    await asyncio.wait_for(queue.wait(), 1)
+
+    assert [1] == await taken(queue)
+
+
+async def test_waiting_ends_with_an_announcement(queue: DatabaseQueue) -> None:
+    """Whoever commits work wakes who waits for it."""
+    waiting = asyncio.create_task(queue.wait())
+    while not waiting.done():
+        await asyncio.sleep(0)
+        queue.announce()
+
+    assert waiting.done()
+
+
+async def test_work_announced_before_the_wait_is_not_slept_through(
+    database: Database, queue: DatabaseQueue
+) -> None:
+    """An announcement between looking and waiting is not lost, for the work is in the database."""
+    nothing = await taken(queue)
+    await put(database)
+    queue.announce()
+
+    await asyncio.wait_for(queue.wait(), 1)
+
+    assert ([], [1]) == (nothing, await taken(queue))
+
+
+async def test_waiting_goes_on_while_there_is_no_reason_to_look(
+    database: Database, queue: DatabaseQueue
+) -> None:
+    """Work that is due later, or that is held, wakes nobody now."""
+    await put(database)
+    await taken(queue)
+    waiting = asyncio.create_task(queue.wait())
+    for _ in range(100):
+        await asyncio.sleep(0)
+
+    assert not waiting.done()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting

@@ -1,0 +1,238 @@
+"""Queries on work: leased to one at a time, first attempts before repeats, never lost."""
+
+from array import array
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from builders import MINUTE, NOW, SECOND, add_instance, add_publish
+from heliograph.model import (
+    DeviceNumber,
+    Environment,
+    Gateway,
+    InstanceNumber,
+    PublishNumber,
+    WorkNumber,
+)
+from heliograph.storage import tables, work
+from heliograph.storage.database import Database
+from heliograph.storage.work import Batch, Expansion, Work
+
+INSTANCE, PUBLISH = InstanceNumber(1), PublishNumber(1)
+
+
+@pytest.fixture(autouse=True)
+async def publish(database: Database) -> None:
+    """Instance 1 with publish 1, whose work this is."""
+    async with database.write() as connection:
+        assert INSTANCE == await add_instance(connection)
+        assert PUBLISH == await add_publish(connection, INSTANCE)
+
+
+async def put(
+    database: Database, *devices: int, attempt: int = 1, due_at: datetime = NOW
+) -> WorkNumber:
+    """Add a batch; its number."""
+    before = set(await numbers_of(database))
+    async with database.write() as connection:
+        await work.add_batch(
+            connection,
+            PUBLISH,
+            INSTANCE,
+            Gateway.APNS,
+            Environment.SANDBOX,
+            [DeviceNumber(each) for each in devices or (1,)],
+            attempt=attempt,
+            due_at=due_at,
+        )
+    (number,) = set(await numbers_of(database)) - before
+    return number
+
+
+async def numbers_of(database: Database) -> list[WorkNumber]:
+    """All work there is, held or not, due or not."""
+    async with database.read() as connection:
+        rows = await connection.execute(tables.work.select())
+        return [WorkNumber(row.number) for row in rows]
+
+
+async def take(
+    database: Database, limit: int = 10, *, now: datetime = NOW, until: datetime = NOW + MINUTE
+) -> Sequence[Work]:
+    async with database.write() as connection:
+        return await work.lease(connection, limit=limit, now=now, until=until)
+
+
+async def taken(database: Database, limit: int = 10, *, now: datetime = NOW) -> set[WorkNumber]:
+    return {each.number for each in await take(database, limit, now=now, until=now + MINUTE)}
+
+
+async def test_work_is_read_as_it_was_written(database: Database) -> None:
+    """A target to be walked and a batch of deliveries are told apart, and complete."""
+    async with database.write() as connection:
+        await work.add_expansion(connection, PUBLISH, INSTANCE, now=NOW)
+    number = await put(database, 3, 5, 2**40, attempt=4)
+
+    expansion, batch = await take(database)
+
+    assert Expansion(WorkNumber(1), PUBLISH, INSTANCE, 0) == expansion
+    assert (
+        Batch(
+            number,
+            PUBLISH,
+            INSTANCE,
+            Gateway.APNS,
+            Environment.SANDBOX,
+            array("q", [3, 5, 2**40]),
+            4,
+        )
+        == batch
+    )
+
+
+async def test_first_attempts_are_taken_before_repeats(database: Database) -> None:
+    """However long a repeat has been due, fresh work is never behind it."""
+    repeat = await put(database, attempt=7, due_at=NOW - MINUTE)
+    second = await put(database, attempt=2)
+    fresh = await put(database)
+
+    order = [await taken(database, 1) for _ in range(4)]
+
+    assert [{fresh}, {second}, {repeat}, set()] == order
+
+
+async def test_older_work_is_taken_before_younger(database: Database) -> None:
+    """Among first attempts the order is that in which they were asked for."""
+    numbers = [await put(database) for _ in range(3)]
+
+    assert set(numbers[:2]) == await taken(database, 2)
+
+
+async def test_work_that_is_not_due_waits(database: Database) -> None:
+    """Work is taken from the instant on at which it is due."""
+    number = await put(database, due_at=NOW + SECOND)
+
+    early = await taken(database, now=NOW + SECOND - timedelta(microseconds=1))
+
+    assert (set(), {number}) == (early, await taken(database, now=NOW + SECOND))
+
+
+async def test_what_one_process_holds_no_other_takes(database: Database, tmp_path: Path) -> None:
+    """Two processes that take work from one database never hold the same."""
+    numbers = {await put(database) for _ in range(5)}
+
+    async with Database.opened(f"sqlite:///{tmp_path}/heliograph.db") as other:
+        ours, theirs = await taken(database, 3), await taken(other, 3)
+
+    assert (set(), numbers, 3) == (ours & theirs, ours | theirs, len(ours))
+
+
+async def test_a_lease_runs_out(database: Database) -> None:
+    """Work whose holder gave no sign of life is somebody else's from the end of its lease on."""
+    number = await put(database)
+    await take(database, until=NOW + MINUTE)
+
+    before = await taken(database, now=NOW + MINUTE - timedelta(microseconds=1))
+
+    assert (set(), {number}) == (before, await taken(database, now=NOW + MINUTE))
+
+
+async def test_a_lease_can_be_extended(database: Database) -> None:
+    """Who is still at it holds the work for longer; other leases run on."""
+    kept, other = await put(database), await put(database)
+    await take(database, until=NOW + MINUTE)
+    async with database.write() as connection:
+        await work.extend(connection, [kept], until=NOW + 2 * MINUTE)
+
+    assert [{other}, {kept, other}] == [
+        await taken(database, now=NOW + minutes * MINUTE) for minutes in (1, 2)
+    ]
+
+
+async def test_work_is_handed_back(database: Database) -> None:
+    """Work that was not done can be taken again, at once or after a rest."""
+    first, second = await put(database), await put(database)
+    await take(database)
+    async with database.write() as connection:
+        await work.hand_back(connection, [first], due_at=NOW)
+        await work.hand_back(connection, [second], due_at=NOW + SECOND)
+
+    assert [{first}, {second}] == [
+        await taken(database, now=NOW),
+        await taken(database, now=NOW + SECOND),
+    ]
+
+
+async def test_every_lease_can_be_ended(database: Database) -> None:
+    """The only process there is takes over at once whatever its predecessor held."""
+    numbers = {await put(database) for _ in range(3)}
+    await taken(database, 2)
+
+    async with database.write() as connection:
+        ended = [await work.release_all(connection), await work.release_all(connection)]
+
+    assert ([2, 0], numbers) == (ended, await taken(database))
+
+
+async def test_the_next_due_work_is_the_soonest_that_nobody_holds(database: Database) -> None:
+    """A queue can sleep until the soonest work is due; what is held does not wake it."""
+
+    async def next_due() -> datetime | None:
+        async with database.read() as connection:
+            return await work.next_due(connection)
+
+    empty = await next_due()
+    await put(database, due_at=NOW)
+    await put(database, due_at=NOW + MINUTE)
+    await put(database, due_at=NOW + SECOND)
+    all_free = await next_due()
+    await take(database)
+
+    assert (None, NOW, NOW + SECOND) == (empty, all_free, await next_due())
+
+
+async def test_an_expansion_moves_on_and_lets_go(database: Database) -> None:
+    """After each page an expansion is free again, with how far it has come."""
+    async with database.write() as connection:
+        await work.add_expansion(connection, PUBLISH, INSTANCE, now=NOW)
+    (expansion,) = await take(database)
+    async with database.write() as connection:
+        await work.move_on(connection, expansion.number, expanded_to=42)
+
+    assert [Expansion(expansion.number, PUBLISH, INSTANCE, 42)] == await take(database)
+
+
+async def test_work_is_finished_once(database: Database) -> None:
+    """Of two who finish the same work, the second is told that it was done."""
+    number = await put(database)
+
+    async with database.write() as connection:
+        answers = [await work.remove(connection, number) for _ in range(2)]
+
+    assert ([True, False], []) == (answers, await numbers_of(database))
+
+
+async def test_a_number_of_work_is_never_given_again(database: Database) -> None:
+    """Who holds the number of finished work cannot finish other work with it."""
+    finished = await put(database)
+    async with database.write() as connection:
+        await work.remove(connection, finished)
+
+    assert finished < await put(database)
+
+
+@pytest.mark.parametrize("numbers", [[], [WorkNumber(99)]])
+async def test_letting_go_of_what_is_gone_is_no_matter(
+    database: Database, numbers: list[WorkNumber]
+) -> None:
+    """Extending or handing back work that was finished meanwhile does nothing."""
+    await put(database)
+    await take(database)
+
+    async with database.write() as connection:
+        await work.extend(connection, numbers, until=NOW)
+        await work.hand_back(connection, numbers, due_at=NOW)
+
+    assert set() == await taken(database)

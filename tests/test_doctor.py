@@ -1,0 +1,229 @@
+"""``heliograph doctor``: what it finds, and what it makes of it."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builders import Gateways, apns_credentials, fcm_credentials, gateways_running
+from heliograph.app import storage
+from heliograph.config import Settings
+from heliograph.doctor import Finding, examine
+from heliograph.instances import Instances
+from heliograph.model import ApnsCredentials, FcmCredentials, InstanceId
+
+
+@pytest.fixture
+async def gateways() -> AsyncIterator[Gateways]:
+    """The doctor looks at the wall clock, and so must those it talks to."""
+    async with gateways_running(lambda: datetime.now(UTC)) as running:
+        yield running
+
+
+def settings_of(folder: Path, **changes: Any) -> Settings:
+    base: dict[str, Any] = {
+        "data_dir": folder,
+        "master_key": "a-master-key-of-tests",
+        "admin_token": "an-admin-token-of-tests",
+        "vapid_subject": "mailto:me@example.com",
+    }
+    return Settings(**(base | changes))
+
+
+async def prepare(
+    settings: Settings,
+    *,
+    apns: ApnsCredentials | None = None,
+    fcm: FcmCredentials | None = None,
+) -> None:
+    """An instance called shop, with these credentials."""
+
+    async def give(instances: Instances, shop: InstanceId) -> None:
+        if apns is not None:
+            assert await instances.set_apns(shop, apns)
+        if fcm is not None:
+            assert await instances.set_fcm(shop, fcm)
+
+    async with storage(settings) as (_, instances):
+        await give(instances, (await instances.create("shop")).id)
+
+
+async def graded(settings: Settings) -> dict[str, str]:
+    return {each.subject: each.grade for each in await examine(settings)}
+
+
+async def found(settings: Settings, subject: str) -> Finding:
+    (finding,) = [each for each in await examine(settings) if each.subject == subject]
+    return finding
+
+
+async def test_an_empty_database_lacks_an_instance(tmp_path: Path) -> None:
+    """On the first day everything is fine but that there is no instance yet."""
+    findings = await graded(settings_of(tmp_path))
+
+    assert {
+        "web push": "ok",
+        "admin API": "ok",
+        "database": "ok",
+        "instances": "warning",
+    } == findings
+
+
+async def test_credentials_that_are_accepted_are_found_good(
+    tmp_path: Path, gateways: Gateways
+) -> None:
+    """Each gateway was asked for real, and no device was disturbed."""
+    settings = settings_of(tmp_path)
+    await prepare(settings, apns=gateways.apns, fcm=gateways.fcm)
+
+    findings = await graded(settings)
+
+    assert ("ok", "ok", []) == (
+        findings["shop: APNs"],
+        findings["shop: FCM"],
+        await gateways.inbox(),
+    )
+
+
+async def test_missing_credentials_are_a_warning(tmp_path: Path) -> None:
+    """An instance may well do without Apple or Google."""
+    settings = settings_of(tmp_path)
+    await prepare(settings)
+
+    findings = await graded(settings)
+
+    assert ("warning", "warning") == (findings["shop: APNs"], findings["shop: FCM"])
+
+
+async def test_a_service_account_that_is_refused_is_a_fault(
+    tmp_path: Path, gateways: Gateways
+) -> None:
+    """The finding says what Google said, in its own word."""
+    settings = settings_of(tmp_path)
+    account = replace(gateways.fcm.service_account, client_email="stranger@example.com")
+    await prepare(settings, fcm=FcmCredentials(account, gateways.fcm.endpoint, gateways.ca))
+
+    finding = await found(settings, "shop: FCM")
+
+    assert ("fault", "refused: token endpoint: invalid_grant") == (finding.grade, finding.sentence)
+
+
+async def test_an_apple_key_that_is_refused_is_a_fault(tmp_path: Path, gateways: Gateways) -> None:
+    """The finding says what Apple said, in its own word."""
+    settings = settings_of(tmp_path)
+    stranger = replace(apns_credentials(), endpoint=gateways.apns.endpoint, ca=gateways.ca)
+    await prepare(settings, apns=stranger)
+
+    finding = await found(settings, "shop: APNs")
+
+    assert ("fault", "refused: InvalidProviderToken") == (finding.grade, finding.sentence)
+
+
+async def test_an_endpoint_that_is_not_apples_is_a_fault(
+    tmp_path: Path, gateways: Gateways
+) -> None:
+    """Whoever answers otherwise than Apple has not accepted the key."""
+    settings = settings_of(tmp_path)
+    await prepare(settings, apns=replace(gateways.apns, endpoint=gateways.fcm.endpoint))
+
+    assert "fault" == (await found(settings, "shop: APNs")).grade
+
+
+async def test_a_wrong_topic_of_a_good_key_is_not_taken_for_a_bad_key(
+    tmp_path: Path, gateways: Gateways
+) -> None:
+    """The device that does not exist is refused before its topic could be."""
+    settings = settings_of(tmp_path)
+    await prepare(settings, apns=replace(gateways.apns, topic="com.example.other"))
+
+    assert "ok" == (await found(settings, "shop: APNs")).grade
+
+
+async def test_a_gateway_that_cannot_be_reached_is_a_fault(tmp_path: Path) -> None:
+    """No reply is told apart from a refusal."""
+    settings = settings_of(tmp_path)
+    await prepare(
+        settings,
+        apns=apns_credentials(endpoint="https://127.0.0.1:1"),
+        fcm=fcm_credentials(token_uri="https://127.0.0.1:1/token"),
+    )
+
+    apple, google = await found(settings, "shop: APNs"), await found(settings, "shop: FCM")
+
+    assert [("fault", True), ("fault", True)] == [
+        (each.grade, "ConnectError" in each.sentence) for each in (apple, google)
+    ]
+
+
+async def test_an_outage_is_a_fault(tmp_path: Path, gateways: Gateways) -> None:
+    """A gateway that has troubles of its own has not accepted the credentials."""
+    settings = settings_of(tmp_path)
+    await prepare(settings, fcm=gateways.fcm)
+    await gateways.go_wrong({"fault": "unavailable", "gateway": "oauth"})
+
+    finding = await found(settings, "shop: FCM")
+
+    assert ("fault", True) == (finding.grade, finding.sentence.startswith("unavailable"))
+
+
+@pytest.mark.parametrize(
+    "subject, grade",
+    [
+        ("mailto:push@example.com", "warning"),  # the default, which is nobody's
+        ("mailto:me@example.com", "ok"),
+        ("https://example.com/contact", "ok"),
+        ("me@example.com", "fault"),
+        ("mailto:me@localhost", "fault"),
+    ],
+)
+async def test_the_contact_address_is_judged(tmp_path: Path, subject: str, grade: str) -> None:
+    """Push services that refuse an address would refuse every push with it."""
+    finding = await found(settings_of(tmp_path, vapid_subject=subject), "web push")
+
+    assert (grade, True) == (finding.grade, subject in finding.sentence or grade != "ok")
+
+
+@pytest.mark.parametrize(
+    "settings, grade",
+    [
+        (Settings, "warning"),
+        (lambda **more: Settings(**more, admin_token="short"), "warning"),
+        (lambda **more: Settings(**more, admin_token="an-admin-token-of-tests"), "ok"),
+    ],
+    ids=["closed", "short", "open"],
+)
+async def test_the_admin_api_is_judged(
+    tmp_path: Path, settings: Callable[..., Settings], grade: str
+) -> None:
+    """A closed admin API is worth a word, and so is a token that could be guessed."""
+    finding = await found(settings(data_dir=tmp_path), "admin API")
+
+    assert (grade, False) == (finding.grade, "an-admin-token" in finding.sentence)
+
+
+async def test_another_master_key_is_a_fault(tmp_path: Path) -> None:
+    """A database that cannot be read with this key is named as such."""
+    await prepare(settings_of(tmp_path))
+
+    finding = await found(settings_of(tmp_path, master_key="another-master-key"), "database")
+
+    assert ("fault", True) == (finding.grade, "HELIOGRAPH_MASTER_KEY" in finding.sentence)
+
+
+async def test_a_database_that_cannot_be_opened_is_a_fault(tmp_path: Path) -> None:
+    """A doctor that falls over the first illness is none."""
+    (tmp_path / "a-file").touch()
+    (tmp_path / "a-folder").mkdir()
+    (tmp_path / "no-database").write_bytes(b"x" * 4096)
+
+    grades = [
+        (await graded(settings_of(tmp_path, database_url=f"sqlite:///{tmp_path}/{name}")))[
+            "database"
+        ]
+        for name in ("a-file/heliograph.db", "a-folder", "no-database")
+    ]
+
+    assert ["fault"] * 3 == grades

@@ -1,0 +1,393 @@
+"""Instances: secrets shown once and sealed at rest, keys that rotate, credentials that work."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from builders import (
+    NOW,
+    Clock,
+    add_device,
+    add_publish,
+    apns_credentials,
+    apple_key,
+    database_in,
+    fcm_credentials,
+    randomness,
+    rows_of,
+    sandbox_credentials,
+)
+from heliograph.errors import InvalidInput
+from heliograph.instances import Instance, Instances
+from heliograph.model import FcmCredentials, InstanceId, InstanceNumber
+from heliograph.storage import tables
+from heliograph.storage.database import Database
+from heliograph.wire import vapid
+from heliograph.wire.seal import Seal
+
+NOBODY = InstanceId("00000000-0000-4000-8000-000000000000")
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    async with database_in(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def instances_of(
+    database: Database, clock: Clock, *, key: str = "a-master-key", seed: int = 0
+) -> Instances:
+    return Instances(database, Seal(key), clock=clock, randomness=randomness(seed))
+
+
+@pytest.fixture
+def instances(database: Database, clock: Clock) -> Instances:
+    return instances_of(database, clock)
+
+
+async def found(instances: Instances, instance: Instance) -> Instance:
+    read = await instances.find(instance.id)
+    assert read is not None
+    return read
+
+
+# --- making --------------------------------------------------------------------------
+
+
+async def test_a_new_instance_has_fresh_secrets(instances: Instances) -> None:
+    """Its secrets are its own, of Beams' form, and its VAPID keys are a pair."""
+    one, other = await instances.create("one"), await instances.create("other")
+
+    secrets = {*one.secret_keys, one.client_secret, one.app_secret}
+    others = {*other.secret_keys, other.client_secret, other.app_secret}
+    assert (3, set()) == (len(secrets), secrets & others)
+    assert ({64}, True) == ({len(key) for key in one.secret_keys}, one.secret_keys[0].isupper())
+    assert (one.vapid, False) == (vapid.key_pair(one.vapid.private_key), one.vapid == other.vapid)
+
+
+async def test_an_instance_is_read_as_it_was_made(database: Database, instances: Instances) -> None:
+    """Whoever has the master key reads back every secret, from another process too."""
+    made = await instances.create("a name")
+    elsewhere = instances_of(database, Clock())
+
+    assert [made] * 3 == [
+        await elsewhere.find(made.id.upper()),
+        await instances_of(database, Clock()).find_numbered(made.number),
+        *await elsewhere.every(),
+    ]
+
+
+@pytest.mark.parametrize("text", [NOBODY, "", "nonsense", "x" * 36, "\x00", "é"])
+async def test_an_instance_that_is_not_there_is_none(instances: Instances, text: str) -> None:
+    """Any text may stand where an id should; what is not there is None."""
+    await instances.create("one")
+
+    assert (None, None) == (
+        await instances.find(text),
+        await instances.find_numbered(InstanceNumber(99)),
+    )
+
+
+@pytest.mark.parametrize("name", ["", "  ", "x" * 201, "a\nb", "\x00", "\ud800"], ids=ascii)
+async def test_a_name_is_something_to_read(instances: Instances, name: str) -> None:
+    """A name that nobody could read in a list is refused, when made and when changed."""
+    made = await instances.create("é 用户 " + "x" * 190)
+
+    with pytest.raises(InvalidInput, match="name"):
+        await instances.create(name)
+    with pytest.raises(InvalidInput, match="name"):
+        await instances.change(made.id, name=name)
+
+
+def test_what_is_printed_holds_no_secret() -> None:
+    """An instance in a traceback shows who it is, and nothing that opens anything."""
+    secret = "do-not-show-this"
+    instance = Instance(
+        number=InstanceNumber(1),
+        id=NOBODY,
+        name="one",
+        created_at=NOW,
+        secret_keys=(secret,),
+        client_secret=secret,
+        app_secret=secret,
+        vapid=vapid.key_pair(bytes(31) + b"\x01"),
+        apns=apns_credentials(key=secret),
+        fcm=fcm_credentials(private_key=secret),
+        verify_client_secret=True,
+    )
+
+    assert (True, False) == ("one" in repr(instance), secret in repr(instance))
+
+
+# --- at rest -------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("database")
+async def test_nothing_secret_is_in_the_files(tmp_path: Path, instances: Instances) -> None:
+    """The bytes of the database, its log included, hold no secret, key or credential."""
+    made = await instances.create("one")
+    await instances.rotate_key(made.id)
+    await instances.set_apns(made.id, apns_credentials())
+    await instances.set_fcm(made.id, fcm_credentials())
+    now = await found(instances, made)
+
+    written = b"".join(path.read_bytes() for path in sorted(tmp_path.iterdir()))
+
+    private_keys = (apple_key(), sandbox_credentials().google_key_pem)
+    secrets = [
+        *(key.encode() for key in (*made.secret_keys, *now.secret_keys)),
+        made.client_secret.encode(),
+        made.app_secret.encode(),
+        made.vapid.private_key,
+        *(line.encode() for key in private_keys for line in key.splitlines()[1:-1]),
+        b"ABC123DEFG",
+        b"push@tests.example.com",
+    ]
+    assert (True, []) == (b"one" in written, [each for each in secrets if each in written])
+
+
+async def test_another_master_key_opens_nothing(
+    database: Database, clock: Clock, instances: Instances
+) -> None:
+    """With the wrong key an instance cannot be read, rather than read wrongly."""
+    made = await instances.create("one")
+    stranger = instances_of(database, clock, key="another-master-key")
+
+    with pytest.raises(ValueError, match="wrong master key"):
+        await stranger.find(made.id)
+    with pytest.raises(ValueError, match="wrong master key"):
+        await stranger.every()
+
+
+async def test_a_sealed_value_opens_in_its_own_place_only(
+    database: Database, clock: Clock, instances: Instances
+) -> None:
+    """One instance's secret, copied to another's row, does not open there."""
+    one, other = await instances.create("one"), await instances.create("other")
+    async with database.write() as connection:
+        rows = await connection.execute(tables.instances.select())
+        sealed = {row.id: row.secret_key for row in rows}
+        await connection.execute(
+            tables.instances.update()
+            .where(tables.instances.c.id == other.id)
+            .values(secret_key=sealed[one.id])
+        )
+
+    with pytest.raises(ValueError, match="moved or altered"):
+        await instances_of(database, clock).find(other.id)
+
+
+# --- keys ----------------------------------------------------------------------------
+
+
+async def test_two_keys_are_live_while_one_is_rolled_out(instances: Instances) -> None:
+    """The new key comes first, the one before it still holds, older ones do not."""
+    made = await instances.create("one")
+    (first,) = made.secret_keys
+
+    second = await instances.rotate_key(made.id)
+    after_one = await found(instances, made)
+    third = await instances.rotate_key(made.id)
+    after_two = await found(instances, made)
+
+    assert ((second, first), (third, second), 3) == (
+        after_one.secret_keys,
+        after_two.secret_keys,
+        len({first, second, third}),
+    )
+
+
+# --- changes -------------------------------------------------------------------------
+
+
+async def test_only_what_is_given_changes(instances: Instances) -> None:
+    """A name and a switch can be changed apart or together; all else stays."""
+    made = await instances.create("one")
+    await instances.change(made.id, name="two")
+    renamed = await found(instances, made)
+    await instances.change(made.id, verify_client_secret=False)
+    switched = await found(instances, made)
+    untouched = await instances.change(made.id)
+
+    assert (("two", True), ("two", False), True, made.secret_keys) == (
+        (renamed.name, renamed.verify_client_secret),
+        (switched.name, switched.verify_client_secret),
+        untouched,
+        switched.secret_keys,
+    )
+
+
+async def test_credentials_come_back_as_they_were_given(instances: Instances) -> None:
+    """Both kinds are kept complete, and can be taken away again one by one."""
+    made = await instances.create("one")
+    apns = apns_credentials(endpoint="https://127.0.0.1:8443", topic="com.example.other")
+    fcm = FcmCredentials(fcm_credentials().service_account, endpoint="http://localhost:1/base")
+    await instances.set_apns(made.id, apns)
+    await instances.set_fcm(made.id, fcm)
+    given = await found(instances, made)
+    await instances.remove_credentials(made.id, apns=True)
+    without_apns = await found(instances, made)
+    await instances.remove_credentials(made.id, apns=False)
+    without = await found(instances, made)
+
+    assert [(None, None), (apns, fcm), (None, fcm), (None, None)] == [
+        (each.apns, each.fcm) for each in (made, given, without_apns, without)
+    ]
+
+
+def p384_key() -> str:
+    form = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return ec.derive_private_key(7, ec.SECP384R1()).private_bytes(*form).decode()
+
+
+BAD_URLS = ["", "example.com", "ftp://example.com", "https://", "https://é.example.com"]
+BAD_URLS += ["https://example.com:port", "https://example.com:0", "https://a b", "https://a/\n"]
+
+
+@pytest.mark.parametrize(
+    "changes, field",
+    [
+        ({"key": ""}, "key"),
+        ({"key": "not a key"}, "key"),
+        ({"key": p384_key()}, "key"),
+        ({"key_id": ""}, "key_id"),
+        ({"team_id": "DEF 123"}, "team_id"),
+        ({"topic": "com.exämple"}, "topic"),
+        ({"topic": "a\nb"}, "topic"),
+        ({"ca": "not a certificate"}, "ca"),
+        *(({"endpoint": url}, "endpoint") for url in BAD_URLS),
+    ],
+    ids=lambda value: ascii(value)[:60],
+)
+async def test_apns_credentials_that_cannot_work_are_refused(
+    instances: Instances, changes: dict[str, Any], field: str
+) -> None:
+    """What Apple would refuse at every push is refused when it is set, by the field's name."""
+    made = await instances.create("one")
+
+    with pytest.raises(InvalidInput) as caught:
+        await instances.set_apns(made.id, apns_credentials(**changes))
+    assert (field, None) == (caught.value.field, (await found(instances, made)).apns)
+
+
+@pytest.mark.parametrize(
+    "changes, field",
+    [
+        ({"private_key": "not a key"}, "private_key"),
+        ({"private_key": apple_key()}, "private_key"),
+        ({"project_id": ""}, "project_id"),
+        ({"client_email": ""}, "client_email"),
+        ({"private_key_id": "a b"}, "private_key_id"),
+        *(({"token_uri": url}, "token_uri") for url in BAD_URLS),
+    ],
+    ids=lambda value: ascii(value)[:60],
+)
+async def test_fcm_credentials_that_cannot_work_are_refused(
+    instances: Instances, changes: dict[str, Any], field: str
+) -> None:
+    """What Google would refuse at every push is refused when it is set, by the field's name."""
+    made = await instances.create("one")
+
+    with pytest.raises(InvalidInput) as caught:
+        await instances.set_fcm(made.id, fcm_credentials(**changes))
+    assert (f"service_account.{field}", None) == (
+        caught.value.field,
+        (await found(instances, made)).fcm,
+    )
+
+
+async def test_a_refusal_does_not_repeat_the_key(instances: Instances) -> None:
+    """What was given as a key may be one, of another kind; the message holds nothing of it."""
+    made = await instances.create("one")
+
+    with pytest.raises(InvalidInput) as caught:
+        await instances.set_apns(made.id, apns_credentials(key=p384_key()))
+    assert [] == [line for line in p384_key().splitlines()[1:-1] if line in str(caught.value)]
+
+
+async def test_of_an_instance_that_is_not_there_nothing_is_done(instances: Instances) -> None:
+    """Not found is an answer, for every verb."""
+    assert [None, False, False, False, False, False, False] == [
+        await instances.rotate_key(NOBODY),
+        await instances.change(NOBODY, name="x"),
+        await instances.change(NOBODY),
+        await instances.set_apns(NOBODY, apns_credentials()),
+        await instances.set_fcm(NOBODY, fcm_credentials()),
+        await instances.remove_credentials(NOBODY, apns=True),
+        await instances.delete(NOBODY),
+    ]
+
+
+async def test_an_instance_goes_with_all_it_owns(database: Database, instances: Instances) -> None:
+    """Of a deleted instance nothing is left, and it is not found any more, at once."""
+    made, other = await instances.create("one"), await instances.create("other")
+    async with database.write() as connection:
+        await add_device(connection, made.number, user="alice", subscribed=["news"])
+        await add_publish(connection, made.number)
+    await instances.find(made.id)
+
+    deleted = await instances.delete(made.id)
+
+    left = {table: await rows_of(database, table) for table in tables.metadata.tables}
+    assert (True, None, None, [other]) == (
+        deleted,
+        await instances.find(made.id),
+        await instances.find_numbered(made.number),
+        await instances.every(),
+    )
+    assert {**dict.fromkeys(left, 0), "instances": 1} == left
+
+
+# --- what is remembered --------------------------------------------------------------
+
+
+async def test_another_processs_change_is_seen_after_two_seconds(
+    database: Database, clock: Clock, instances: Instances
+) -> None:
+    """An instance is remembered for a moment, and no longer."""
+    made = await instances.create("one")
+    elsewhere = instances_of(database, clock, seed=1)
+    await instances.find(made.id)
+    await elsewhere.change(made.id, name="two")
+    clock.advance(timedelta(seconds=2) - timedelta(microseconds=1))
+    before = (await found(instances, made), await instances.find_numbered(made.number))
+    clock.advance(timedelta(microseconds=1))
+    after = (await found(instances, made), await instances.find_numbered(made.number))
+
+    assert [("one", "one"), ("two", "two")] == [
+        tuple(each and each.name for each in pair) for pair in (before, after)
+    ]
+
+
+async def test_ones_own_change_is_seen_at_once(instances: Instances) -> None:
+    """Whoever changes an instance does not remember it as it was."""
+    made = await instances.create("one")
+    await instances.find(made.id)
+    await instances.change(made.id, name="two")
+
+    assert "two" == (await found(instances, made)).name
+
+
+async def test_another_processs_deletion_is_seen(
+    database: Database, clock: Clock, instances: Instances
+) -> None:
+    """A deleted instance is forgotten by everybody within two seconds."""
+    made = await instances.create("one")
+    await instances.find(made.id)
+    await instances_of(database, clock).delete(made.id)
+    clock.advance(timedelta(seconds=2))
+
+    assert (None, None) == (
+        await instances.find(made.id),
+        await instances.find_numbered(made.number),
+    )
