@@ -148,7 +148,7 @@ async def test_a_gateway_that_cannot_be_reached_is_a_fault(tmp_path: Path) -> No
     await prepare(
         settings,
         apns=apns_credentials(endpoint="https://127.0.0.1:1"),
-        fcm=fcm_credentials(token_uri="https://127.0.0.1:1/token"),
+        fcm=fcm_credentials(token_uri="https://127.0.0.1:2/token"),
     )
 
     apple, google = await found(settings, "shop: APNs"), await found(settings, "shop: FCM")
