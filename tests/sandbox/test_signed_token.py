@@ -63,10 +63,13 @@ def test_text_that_is_no_token(text: str) -> None:
 @given(st.text(max_size=60))
 def test_any_text_is_judged(text: str) -> None:
     """Whatever the text, parsing fails in no other way."""
+    judged: SignedToken | BadTokenError
     try:
-        SignedToken.parse(text)
-    except BadTokenError:
-        return
+        judged = SignedToken.parse(text)
+    except BadTokenError as problem:
+        judged = problem
+
+    assert isinstance(judged, SignedToken | BadTokenError)
 
 
 @pytest.mark.parametrize(

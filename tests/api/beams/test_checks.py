@@ -16,6 +16,15 @@ from heliograph.api.beams.checks import (
 from heliograph.api.problems import Problem
 
 
+def passes(check: Check, value: object) -> bool:
+    """Whether a check has nothing to say of a value."""
+    try:
+        check("field", value)
+    except Problem:
+        return False
+    return True
+
+
 def refused(check: Check, value: object) -> tuple[int, str, str]:
     with pytest.raises(Problem) as caught:
         check("field", value)
@@ -56,7 +65,7 @@ def test_a_wrong_type_is_named_as_json_names_it(kind: type, value: object, names
 @pytest.mark.parametrize("value", [0, 7, 10])
 def test_an_integer_may_be_at_its_bounds(value: int) -> None:
     """The least and the most belong to the range."""
-    an_integer(least=0, most=10)("field", value)
+    assert passes(an_integer(least=0, most=10), value)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +86,7 @@ def test_an_integer_out_of_bounds_is_told_the_bound(value: int, sentence: str) -
 @pytest.mark.parametrize("value", [5, 10])
 def test_one_of_the_values_passes(value: object) -> None:
     """Any of the values that are listed will do."""
-    one_of(5, 10)("field", value)
+    assert passes(one_of(5, 10), value)
 
 
 @pytest.mark.parametrize("value", [1, True, None, "5", 5.0, [5], {}])
