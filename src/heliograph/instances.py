@@ -27,7 +27,7 @@ from heliograph.model import (
 from heliograph.storage import instances as rows
 from heliograph.storage.database import Database
 from heliograph.storage.instances import InstanceRow
-from heliograph.wire import ece, jws
+from heliograph.wire import jws, vapid
 from heliograph.wire.seal import Seal
 
 Randomness = Callable[[int], bytes]
@@ -86,18 +86,18 @@ class Instances:
         """
         check_name(name)
         instance = InstanceId(time_ordered_uuid(self._clock(), self._randomness(10)))
-        private_key = self._vapid_scalar()
+        pair = self._vapid_keys()
         secrets = {
             "secret_key": self._new_secret_key().encode(),
             "client_secret": self._randomness(32).hex().encode(),
             "app_secret": self._randomness(32).hex().encode(),
-            "vapid_private_key": private_key,
+            "vapid_private_key": pair.private_key,
         }
         values = {
             "id": instance,
             "name": name,
             "created_at": self._clock(),
-            "vapid_public_key": ece.public_key_bytes(ece.private_key_of(private_key)),
+            "vapid_public_key": pair.public_key,
             "verify_client_secret": True,
         } | {column: self._sealed(instance, column, value) for column, value in secrets.items()}
         async with self._database.write() as connection:
@@ -290,15 +290,13 @@ class Instances:
         """64 upper-case hexadecimal digits: the form of a Beams secret key."""
         return self._randomness(32).hex().upper()
 
-    def _vapid_scalar(self) -> bytes:
-        """A P-256 private key: almost every 32 bytes are one."""
+    def _vapid_keys(self) -> VapidKeys:
+        """A fresh pair: almost every 32 bytes are a P-256 private key."""
         while True:
-            scalar = self._randomness(32)
             try:
-                ece.private_key_of(scalar)
+                return vapid.key_pair(self._randomness(32))
             except ValueError:
                 continue
-            return scalar
 
 
 def check_name(name: str) -> None:
