@@ -24,6 +24,7 @@ from hypothesis import HealthCheck, settings
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from heliograph.errors import TransportError
 from heliograph.instances import Instance, Instances
 from heliograph.metrics import Metrics
 from heliograph.model import (
@@ -65,9 +66,11 @@ from heliograph.storage import devices, instances, interests, publishes, users
 from heliograph.storage.database import Database
 from heliograph.storage.publishes import Progress, Publish
 from heliograph.storage.work import Batch
-from heliograph.transport.client import Client
-from heliograph.wire import ece
+from heliograph.transport.client import Client, Destination
+from heliograph.transport.encryption import Encryption
+from heliograph.wire import ece, http2
 from heliograph.wire.http import HttpRequest, HttpResponse
+from heliograph.wire.http2 import Template
 from heliograph.wire.seal import Seal
 
 NOW: Final = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -369,17 +372,22 @@ class ScriptedClient(Client):
         self.sent: list[HttpRequest] = []
         self.trusted: list[tuple[str | None, bool]] = []
 
-    async def send(
-        self, request: HttpRequest, *, ca: str | None = None, guarded: bool = False
-    ) -> HttpResponse:
+    async def exchange(
+        self, destination: Destination, template: Template, values: Sequence[Sequence[bytes]]
+    ) -> list[HttpResponse | TransportError]:
+        return [await self._reply(destination, http2.request(template, own)) for own in values]
+
+    async def _reply(
+        self, destination: Destination, request: HttpRequest
+    ) -> HttpResponse | TransportError:
         self.sent.append(request)
-        self.trusted.append((ca, guarded))
+        self.trusted.append((destination.ca, destination.is_guarded))
         reply = self._answer(request)
         if not isinstance(reply, HttpResponse | Exception):
             reply = await reply
-        if isinstance(reply, Exception):
-            raise reply
-        return reply
+        if isinstance(reply, HttpResponse | TransportError):
+            return reply
+        raise reply
 
     def headers(self, name: str) -> list[str]:
         """One header of every request, in the order sent."""
@@ -450,8 +458,10 @@ class Workshop:
         await self.accept.accept(instance, identity, target, messages)
         return identity
 
-    def deliver(self, client: Client) -> Deliver:
-        return Deliver(client, vapid_subject=SUBJECT, clock=self.clock, randomness=self.random)
+    def deliver(self, client: Client, **pace: Any) -> Deliver:
+        return Deliver(
+            client, Encryption(self.random), vapid_subject=SUBJECT, clock=self.clock, **pace
+        )
 
     def worker(
         self,

@@ -40,6 +40,7 @@ from heliograph.registry import Registry
 from heliograph.serving import Tls, address_of, bind, serving, stop_signals
 from heliograph.storage.database import Database
 from heliograph.transport.client import Client
+from heliograph.transport.encryption import Encryption
 from heliograph.wire import vapid
 from heliograph.wire.seal import Seal
 
@@ -93,7 +94,7 @@ async def product(settings: Settings, *, extra_ca: str | None = None) -> AsyncIt
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(_only_one(settings))
         database, instances = await stack.enter_async_context(storage(settings))
-        client = await stack.enter_async_context(outgoing(settings, extra_ca))
+        client = await stack.enter_async_context(outgoing(settings, metrics, extra_ca))
         queue = DatabaseQueue(database, now)
         registry = Registry(
             database,
@@ -102,11 +103,14 @@ async def product(settings: Settings, *, extra_ca: str | None = None) -> AsyncIt
             max_devices_per_user=settings.max_devices_per_user,
         )
         accept = Accept(database, queue, metrics, clock=now, randomness=secrets.token_bytes)
+        encryption = Encryption(secrets.token_bytes)
+        stack.push_async_callback(encryption.close)
         deliver = Deliver(
             client,
+            encryption,
             vapid_subject=settings.vapid_subject,
+            fcm_rate=settings.fcm_rate,
             clock=now,
-            randomness=secrets.token_bytes,
         )
         worker = Worker(
             database,
@@ -237,7 +241,9 @@ def check_vapid_subject(settings: Settings) -> None:
 
 
 @contextlib.asynccontextmanager
-async def outgoing(settings: Settings, extra_ca: str | None = None) -> AsyncIterator[Client]:
+async def outgoing(
+    settings: Settings, metrics: Metrics | None = None, extra_ca: str | None = None
+) -> AsyncIterator[Client]:
     """The way out: a client with the settings' networks and authorities."""
     authorities = [extra_ca] if extra_ca else []
     if settings.extra_ca_file is not None:
@@ -245,6 +251,7 @@ async def outgoing(settings: Settings, extra_ca: str | None = None) -> AsyncIter
     client = Client(
         allowed=[ipaddress.ip_network(network) for network in settings.egress_allow],
         extra_ca="\n".join(authorities) or None,
+        metrics=metrics,
     )
     try:
         yield client

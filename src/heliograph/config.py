@@ -82,6 +82,10 @@ class Settings:
         None, "Certificate authorities to trust in web push besides the system's, PEM."
     )
     worker_concurrency: int = _setting(8, "Batches of work that one worker has in hand at once.")
+    fcm_rate: int = _setting(
+        600_000,
+        "Messages that one Google project may send a minute: your quota, if Google has raised it.",
+    )
     batch_size: int = _setting(1000, "Devices in one batch of deliveries, at most.")
     sandbox_listen: str | None = _setting(
         None, "Address and port of the sandbox's pages. Default: 127.0.0.1:8041, if it is free."
@@ -122,6 +126,7 @@ def _check_lengths(settings: Settings) -> None:
         "publish_rate",
         "device_rate",
         "max_devices_per_user",
+        "fcm_rate",
         "worker_concurrency",
         "batch_size",
     ):

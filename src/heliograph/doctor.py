@@ -17,9 +17,10 @@ from heliograph.errors import ConfigurationError, TransportError
 from heliograph.gateways import apns
 from heliograph.gateways.contract import Outcome, Sent, Suspect
 from heliograph.instances import Instance
-from heliograph.model import ApnsAddress, ApnsMessage
+from heliograph.model import ApnsAddress, ApnsMessage, Environment
 from heliograph.transport.client import Client
 from heliograph.transport.tokens import AccessTokens
+from heliograph.wire import http2
 
 _GOOD_TOKEN_LENGTH: Final = 16
 _NO_DEVICE: Final = "0" * 64
@@ -92,15 +93,18 @@ async def _try_apns(instance: Instance, client: Client) -> Outcome | str:
     """Sent to a device that is none, an accepted key earns BadDeviceToken."""
     credentials = instance.apns
     assert credentials is not None  # noqa: S101  (the caller looked)
-    request = apns.request(
-        ApnsMessage(payload=b'{"aps":{}}', push_type="background", priority=5),
-        ApnsAddress(_NO_DEVICE),
-        credentials=credentials,
+    origin = apns.base(credentials, Environment.PRODUCTION)
+    message = ApnsMessage(payload=b'{"aps":{}}', push_type="background", priority=5)
+    address = ApnsAddress(_NO_DEVICE)
+    template = apns.template(
+        message,
+        origin=origin,
+        topic=apns.topic(message, address, credentials),
         token=apns.provider_token(credentials, now=now()),
-        apns_id=_NO_MESSAGE,
     )
+    values = apns.values(address, prefix="", apns_id=_NO_MESSAGE)
     try:
-        response = await client.send(request, ca=credentials.ca)
+        response = await client.send(http2.request(template, values), ca=credentials.ca)
     except TransportError as problem:
         return f"cannot be reached: {problem}"
     outcome = apns.outcome(response, now=now())

@@ -30,6 +30,7 @@ from heliograph.gateways.contract import (
     Unavailable,
 )
 from heliograph.model import ApnsAddress, ApnsCredentials, ApnsMessage, Environment
+from heliograph.wire import http2
 from heliograph.wire.http import HttpRequest, HttpResponse
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -74,13 +75,12 @@ def requested(
     apns_id: str = APNS_ID,
     **changes: str,
 ) -> HttpRequest:
-    return apns.request(
-        message,
-        ApnsAddress(TOKEN, topic, environment),
-        credentials=credentials(**changes),
-        token="a.b.c",
-        apns_id=apns_id,
+    address, ours = ApnsAddress(TOKEN, topic, environment), credentials(**changes)
+    base = apns.base(ours, environment or Environment.PRODUCTION)
+    template = apns.template(
+        message, origin=base, topic=apns.topic(message, address, ours), token="a.b.c"
     )
+    return http2.request(template, apns.values(address, prefix="", apns_id=apns_id))
 
 
 def reply(status: int, *, retry_after: str | None = None, **body: object) -> HttpResponse:
@@ -147,18 +147,17 @@ def test_optional_headers_are_sent_when_set() -> None:
     [
         pytest.param(Environment.PRODUCTION, "https://api.push.apple.com", id="production"),
         pytest.param(Environment.SANDBOX, "https://api.sandbox.push.apple.com", id="sandbox"),
-        pytest.param(None, "https://api.push.apple.com", id="not known yet"),
     ],
 )
-def test_the_environment_chooses_the_host(environment: Environment | None, expected: str) -> None:
+def test_the_environment_chooses_the_host(environment: Environment, expected: str) -> None:
     """A token minted in one of Apple's worlds is sent to that world."""
     url = requested(message(), environment=environment).url
 
     assert f"{expected}/3/device/{TOKEN}" == url
 
 
-@pytest.mark.parametrize("environment", [*Environment, None])
-def test_an_endpoint_setting_wins(environment: Environment | None) -> None:
+@pytest.mark.parametrize("environment", Environment)
+def test_an_endpoint_setting_wins(environment: Environment) -> None:
     """An endpoint of our own stands for both environments."""
     url = requested(message(), environment=environment, endpoint="https://127.0.0.1:2197/").url
 
@@ -203,11 +202,18 @@ def test_a_devices_own_topic_wins() -> None:
     )
 
 
-def test_an_apns_id_is_lower_case() -> None:
-    """Apple documents lower case only."""
-    headers = dict(requested(message(), apns_id=APNS_ID.upper()).headers)
+def test_a_path_before_apples_is_kept() -> None:
+    """An endpoint may have a path of its own, for a relay."""
+    path, _ = apns.values(ApnsAddress(TOKEN), prefix="/relay", apns_id=APNS_ID)
 
-    assert APNS_ID == headers["apns-id"]
+    assert f"/relay/3/device/{TOKEN}".encode() == path
+
+
+def test_with_a_certificate_there_is_no_token() -> None:
+    """Who we are was said in the handshake."""
+    template = apns.template(message(), origin="https://a.example", topic="t", token=None)
+
+    assert b"authorization" not in dict(template.fields)
 
 
 # --- limits --------------------------------------------------------------------------
@@ -304,14 +310,14 @@ def test_each_limit_is_a_problem_of_its_field(field: str, wrong: ApnsMessage) ->
             pytest.param(Interrupted(reason), reply(status, reason=reason), id=f"{status} {reason}")
             for status, reason in (
                 (400, "IdleTimeout"),
-                (403, "UnrelatedKeyIdInToken"),
                 (503, "Shutdown"),
             )
         ),
-        pytest.param(
-            Interrupted("ExpiredProviderToken", renew_token=True),
-            reply(403, reason="ExpiredProviderToken"),
-            id="403 ExpiredProviderToken",
+        *(
+            pytest.param(
+                Interrupted(reason, renew_token=True), reply(403, reason=reason), id=f"403 {reason}"
+            )
+            for reason in ("ExpiredProviderToken", "UnrelatedKeyIdInToken")
         ),
         *(
             pytest.param(

@@ -30,7 +30,7 @@ from builders import (
     rows_of,
     to_users,
 )
-from heliograph.errors import Ambiguous, NotProcessed
+from heliograph.errors import Ambiguous, NotProcessed, TransportError
 from heliograph.instances import Instance
 from heliograph.model import (
     ApnsMessage,
@@ -47,8 +47,9 @@ from heliograph.queue.database import LEASE, DatabaseQueue
 from heliograph.storage import devices, outcomes, publishes, tables
 from heliograph.storage.outcomes import Attempt
 from heliograph.storage.work import Work
-from heliograph.transport.client import Client
+from heliograph.transport.client import Client, Destination
 from heliograph.wire.http import HttpRequest, HttpResponse
+from heliograph.wire.http2 import Template
 
 OK = HttpResponse(200)
 UNAVAILABLE = apns_error(503, "ServiceUnavailable")
@@ -295,10 +296,10 @@ async def test_after_a_crash_the_repeat_is_recognisable(workshop: Workshop) -> N
     client = always(OK)
 
     class Dying(ScriptedClient):
-        async def send(
-            self, request: HttpRequest, *, ca: str | None = None, guarded: bool = False
-        ) -> HttpResponse:
-            await client.send(request, ca=ca, guarded=guarded)
+        async def exchange(
+            self, destination: Destination, template: Template, values: Sequence[Sequence[bytes]]
+        ) -> list[HttpResponse | TransportError]:
+            await client.exchange(destination, template, values)
             raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
@@ -394,23 +395,47 @@ async def test_what_happened_is_counted(workshop: Workshop) -> None:
     ]
 
 
-async def test_logs_hold_no_token_and_no_payload(workshop: Workshop) -> None:
+@pytest.mark.parametrize(
+    "last, event",
+    [
+        (apns_error(403, "InvalidProviderToken"), "credentials_refused"),
+        (LookupError("a bug"), "worker_failed"),
+    ],
+)
+async def test_logs_hold_no_token_and_no_payload(
+    workshop: Workshop, last: Reply, event: str
+) -> None:
     """Of a publish's life the log tells ids and reasons only."""
-    await published(workshop, size=3)
     gone = apns_error(410, "Unregistered", timestamp=int(NOW.timestamp() * 1000) + 1)
-    client = in_turn(gone, NotProcessed("ConnectError"), LookupError("a bug"))
+    client = in_turn(gone, NotProcessed("ConnectError"), last)
+    await published(workshop, size=2)
+    await workshop.worker(client).run_until_idle()
+    await published(workshop, size=1)
 
     with structlog.testing.capture_logs() as logged:
         await workshop.worker(client).run_until_idle()
 
     told = str(logged)
     tokens = [request.url.rpartition("/")[2] for request in client.sent]
-    assert (True, True, [], False) == (
-        "device_pruned" in told,
-        "worker_failed" in told,
+    assert (True, [], False) == (
+        event in told,
         [token for token in tokens if token in told],
         "Hello" in told,
     )
+
+
+async def test_what_apple_cannot_read_is_our_fault(workshop: Workshop) -> None:
+    """A reply that no publish can bring about is told to the operator as what it is."""
+    await published(workshop)
+
+    with structlog.testing.capture_logs() as logged:
+        await workshop.worker(always(apns_error(400, "BadMessageId"))).run_until_idle()
+
+    assert [("error", "BadMessageId")] == [
+        (line["log_level"], line["reason"])
+        for line in logged
+        if line["event"] == "request_malformed"
+    ]
 
 
 scripted = st.sampled_from(

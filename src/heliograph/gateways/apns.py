@@ -24,8 +24,9 @@ from heliograph.gateways.contract import (
 )
 from heliograph.gateways.reply import read_object, read_words
 from heliograph.model import ApnsAddress, ApnsCredentials, ApnsMessage, Environment
-from heliograph.wire import jws
-from heliograph.wire.http import HttpRequest, HttpResponse, retry_after
+from heliograph.wire import http2, jws
+from heliograph.wire.http import HttpResponse, retry_after
+from heliograph.wire.http2 import Template
 
 HOSTS: Final = {
     Environment.PRODUCTION: "https://api.push.apple.com",
@@ -62,6 +63,16 @@ TOPIC_SUFFIXES: Final = {
 
 WRONG_ENVIRONMENT: Final = "BadDeviceToken"
 """The ``Suspect`` reason that a token of Apple's other environment gets: try it there, once."""
+
+OTHER: Final = {
+    Environment.PRODUCTION: Environment.SANDBOX,
+    Environment.SANDBOX: Environment.PRODUCTION,
+}
+
+OUR_FAULTS: Final = frozenset(
+    {"BadMessageId", "BadPath", "DuplicateHeaders", "MethodNotAllowed", "MissingDeviceToken"}
+)
+"""``Rejected`` reasons that no publish can bring about, only a fault of this program."""
 
 _MAX_EXPIRATION: Final = 2**31 - 1
 _PRIORITIES: Final = (1, 5, 10)
@@ -113,38 +124,46 @@ def problems(message: ApnsMessage) -> list[str]:
     return [problem for is_wrong, problem in claims if is_wrong]
 
 
-def request(
-    message: ApnsMessage,
-    address: ApnsAddress,
-    *,
-    credentials: ApnsCredentials,
-    token: str,
-    apns_id: str,
-) -> HttpRequest:
+def base(credentials: ApnsCredentials, environment: Environment) -> str:
+    """The base URL of one of Apple's two worlds, or what the credentials say stands for it."""
+    return (credentials.endpoint or HOSTS[environment]).rstrip("/")
+
+
+def template(message: ApnsMessage, *, origin: str, topic: str, token: str | None) -> Template:
     """
-    The request of one delivery.
+    What the requests of one publish have in common.
 
     Args:
         message: One without ``problems``.
-        address: An unknown environment is taken for production.
-        credentials: Its ``endpoint``, if set, stands for both of Apple's hosts.
-        token: From ``provider_token``.
-        apns_id: A UUID, the same at every attempt (``model.delivery_id``).
+        origin: From ``base``.
+        topic: From ``topic``.
+        token: From ``provider_token``; None if a certificate says who we are.
     """
-    headers = [
-        ("authorization", f"bearer {token}"),
-        ("apns-topic", topic(message, address, credentials)),
+    headers: list[tuple[str, str | None]] = [
+        ("apns-topic", topic),
         ("apns-push-type", message.push_type),
-        ("apns-id", apns_id.lower()),
+        ("apns-id", None),
         ("apns-priority", str(message.priority)),
     ]
+    if token is not None:
+        headers.insert(0, ("authorization", f"bearer {token}"))
     if message.expiration is not None:
         headers.append(("apns-expiration", str(message.expiration)))
     if message.collapse_id is not None:
         headers.append(("apns-collapse-id", message.collapse_id))
-    base = credentials.endpoint or HOSTS[address.environment or Environment.PRODUCTION]
-    url = f"{base.rstrip('/')}/3/device/{address.token}"
-    return HttpRequest("POST", url, tuple(headers), message.payload)
+    return http2.template("POST", origin, None, headers, message.payload)
+
+
+def values(address: ApnsAddress, *, prefix: str, apns_id: str) -> tuple[bytes, bytes]:
+    """
+    What one delivery puts into the template.
+
+    Args:
+        address: The device.
+        prefix: The path of ``base``, without a slash at its end.
+        apns_id: A lower-case UUID, the same at every attempt (``model.delivery_id``).
+    """
+    return f"{prefix}/3/device/{address.token}".encode("ascii"), apns_id.encode("ascii")
 
 
 def topic(message: ApnsMessage, address: ApnsAddress, credentials: ApnsCredentials) -> str:
@@ -152,6 +171,20 @@ def topic(message: ApnsMessage, address: ApnsAddress, credentials: ApnsCredentia
     bundle_id = address.topic or credentials.topic
     suffix = TOPIC_SUFFIXES.get(message.push_type, "")
     return bundle_id if bundle_id.endswith(suffix) else bundle_id + suffix
+
+
+def goodbye(said: bytes) -> Outcome | None:
+    """
+    What the debug data of a GOAWAY means for the requests that Apple did not process.
+
+    Returns:
+        ``Refused`` if our credentials or settings are why; None if there is nothing to
+        be learnt from it. Never raises.
+    """
+    reason = read_words(read_object(said).get("reason"))
+    known = _OUTCOME_OF.get(reason)
+    outcome = None if known is None else known(reason)
+    return outcome if isinstance(outcome, Refused) else None
 
 
 def outcome(response: HttpResponse, *, now: datetime) -> Outcome:
@@ -220,7 +253,8 @@ _OUTCOME_OF: Final[dict[str, Callable[[str], Outcome]]] = {
     "ExpiredProviderToken": _renew,
     "IdleTimeout": Interrupted,
     "Shutdown": Interrupted,
-    "UnrelatedKeyIdInToken": Interrupted,
+    # Connections are not shared between keys, so if it comes again the key is at fault.
+    "UnrelatedKeyIdInToken": _renew,
 }
 """What each reason means, except those whose status says all."""
 

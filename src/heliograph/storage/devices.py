@@ -228,6 +228,20 @@ async def prune(
     return pruned.rowcount == 1
 
 
+async def remember_environment(
+    connection: AsyncConnection, numbers: Sequence[DeviceNumber], environment: Environment
+) -> None:
+    """Note in which of Apple's environments living devices have been reached."""
+    for start in range(0, len(numbers), _NUMBERS_PER_STATEMENT):
+        some = numbers[start : start + _NUMBERS_PER_STATEMENT]
+        is_one = and_(devices.c.number.in_(some), devices.c.gateway == str(Gateway.APNS))
+        await connection.execute(
+            update(devices)
+            .where(is_one, devices.c.pruned_at.is_(None))
+            .values(environment=str(environment))
+        )
+
+
 # --- what a publish needs ------------------------------------------------------------
 
 

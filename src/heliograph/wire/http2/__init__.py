@@ -6,10 +6,12 @@ Bytes that came go into ``Connection.receive_data``, bytes to send come out of
 
 * ``frames.py``: what frames look like;
 * ``fields.py``: header fields compressed (RFC 7541), by template;
+* ``requests.py``: templates out of the words of HTTP;
 * ``connection.py``: the rules of a connection.
 """
 
 from heliograph.wire.http2.connection import (
+    ACCEPTED,
     MAX_BODY_BYTES,
     Connection,
     End,
@@ -20,8 +22,10 @@ from heliograph.wire.http2.connection import (
 )
 from heliograph.wire.http2.fields import Template
 from heliograph.wire.http2.frames import ErrorCode, ProtocolError
+from heliograph.wire.http2.requests import request, split, template
 
 __all__ = [
+    "ACCEPTED",
     "MAX_BODY_BYTES",
     "Connection",
     "End",
@@ -32,4 +36,7 @@ __all__ = [
     "Template",
     "Uncertain",
     "Unprocessed",
+    "request",
+    "split",
+    "template",
 ]

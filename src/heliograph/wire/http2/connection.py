@@ -82,6 +82,8 @@ class Unprocessed:
     """The peer has not acted on the request: sending it again is free."""
 
     reason: str
+    debug: bytes = field(default=b"", repr=False)
+    """What the peer's GOAWAY said, if that was it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,7 @@ class Connection:
         self.failure: ProtocolError | None = None
         """The rule that the peer broke, if that is what ended the connection."""
         self.is_closed = False
+        self.closed_because = ""
         self.is_ping_unanswered = False
         # what the peer allows
         self._settings_came = False
@@ -581,7 +584,7 @@ class Connection:
             last = min(last, self.goaway.last_stream_id)
         self.goaway = GoAway(last, int.from_bytes(payload[4:8]), payload[8:])
         for stream_id in [each for each in (*self._quiet, *self._busy) if each > last]:
-            self._end(stream_id, Unprocessed("GOAWAY"))  # §6.8
+            self._end(stream_id, Unprocessed("GOAWAY", payload[8:]))  # §6.8
 
     def _receive_window(self, stream_id: int, increment: int) -> None:
         if stream_id == 0:
@@ -651,6 +654,7 @@ class Connection:
     def _fail(self, code: ErrorCode, reason: str) -> None:
         """Close; what never left us is unprocessed, the rest uncertain."""
         self.is_closed = True
+        self.closed_because = reason
         for stream_id in (*self._quiet, *self._busy):
             written = stream_id <= self._written_id
             self._end(stream_id, Uncertain(reason) if written else Unprocessed(reason))

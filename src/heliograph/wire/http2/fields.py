@@ -51,8 +51,8 @@ class Template:
 
     fields: tuple[tuple[bytes, bytes | None], ...] = field(repr=False)
     """Lower-case names, pseudo-fields first; None is a hole."""
-    body: bytes | None = field(repr=False)
-    """The body of every request; None if each brings its own."""
+    body: bytes | tuple[bytes, bytes] | None = field(repr=False)
+    """The body of every request; None if each brings its own, a pair if only its middle."""
 
     @property
     def holes(self) -> int:

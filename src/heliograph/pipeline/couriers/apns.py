@@ -1,0 +1,150 @@
+"""Apple's devices: one parcel for each environment and topic."""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime
+from typing import cast
+
+from heliograph.gateways import apns
+from heliograph.gateways.contract import (
+    Gone,
+    Interrupted,
+    Outcome,
+    Refused,
+    Rejected,
+    Sent,
+    Suspect,
+)
+from heliograph.model import (
+    ApnsAddress,
+    ApnsCredentials,
+    ApnsMessage,
+    DeviceNumber,
+    Environment,
+    PublishId,
+    delivery_id,
+)
+from heliograph.pipeline.couriers.contract import SENT, Outcomes, Parcel, addressed
+from heliograph.storage.devices import Device
+from heliograph.transport.client import Destination
+from heliograph.transport.tokens import ProviderTokens
+from heliograph.wire import http2
+from heliograph.wire.http import HttpResponse
+
+
+class ApnsCourier:
+    """One publish on its way to Apple's devices."""
+
+    def __init__(
+        self,
+        publish: PublishId,
+        message: ApnsMessage,
+        credentials: ApnsCredentials,
+        *,
+        tokens: ProviderTokens,
+        clock: Callable[[], datetime],
+    ) -> None:
+        """Carry a message, and what proves who we are."""
+        self._publish = publish
+        self._message = message
+        self._credentials = credentials
+        self._tokens = tokens
+        self._clock = clock
+        self._elsewhere: set[DeviceNumber] = set()
+        """Those who are tried in the environment that they were not thought to be in."""
+
+    async def pack(self, devices: Sequence[Device], outcomes: Outcomes) -> AsyncIterator[Parcel]:
+        """Parcels by environment and topic."""
+        sorted_out: dict[tuple[Environment, str, bool], list[Device]] = defaultdict(list)
+        for device in devices:
+            address = cast("ApnsAddress", device.address)
+            topic = apns.topic(self._message, address, self._credentials)
+            is_elsewhere = device.number in self._elsewhere
+            environment = address.environment or Environment.PRODUCTION
+            if is_elsewhere:
+                environment = apns.OTHER[environment]
+            sorted_out[environment, topic, is_elsewhere].append(device)
+        for (environment, topic, is_elsewhere), some in sorted_out.items():
+            yield self._parcel(
+                environment,
+                topic,
+                some,
+                outcomes,
+                accepted=Sent(environment=environment) if is_elsewhere else SENT,
+            )
+
+    def judge(self, parcel: Parcel, device: Device, response: HttpResponse) -> Outcome:
+        """As the gateway says; after trying both environments, as both of them say."""
+        outcome = apns.outcome(response, now=self._clock())
+        if isinstance(outcome, Sent):
+            return parcel.accepted
+        if device.number not in self._elsewhere:
+            return outcome
+        match outcome:
+            case Suspect(reason=apns.WRONG_ENVIRONMENT as reason):
+                return Gone(f"{reason} in both environments", self._clock())
+            case Refused() | Rejected():
+                # The key may not be good there, and that is no news of the lane.
+                return Suspect(apns.WRONG_ENVIRONMENT)
+            case _:
+                return outcome
+
+    def goodbye(self, said: bytes) -> Outcome | None:
+        """As the gateway says."""
+        return apns.goodbye(said)
+
+    def goes_again(self, device: Device, outcome: Outcome) -> bool:
+        """What the connection or the token failed; once, what may be in the other environment."""
+        match outcome:
+            case Interrupted():
+                if outcome.renew_token:
+                    self._tokens.renew(self._credentials)
+                return True
+            case Suspect(reason=apns.WRONG_ENVIRONMENT) if self._has_two_environments:
+                if device.number not in self._elsewhere:
+                    self._elsewhere.add(device.number)
+                    return True
+        return False
+
+    @property
+    def _has_two_environments(self) -> bool:
+        return len({apns.base(self._credentials, each) for each in Environment}) > 1
+
+    def _parcel(
+        self,
+        environment: Environment,
+        topic: str,
+        devices: Sequence[Device],
+        outcomes: Outcomes,
+        *,
+        accepted: Outcome,
+    ) -> Parcel:
+        credentials = self._credentials
+        origin, path = http2.split(apns.base(credentials, environment))
+        prefix = path.rstrip("/")
+
+        def values(device: Device) -> Sequence[bytes]:
+            return apns.values(
+                cast("ApnsAddress", device.address),
+                prefix=prefix,
+                apns_id=delivery_id(self._publish, device.id),
+            )
+
+        fit, written = addressed(devices, values, outcomes)
+        return Parcel(
+            Destination(
+                origin,
+                ca=credentials.ca,
+                identity=f"{credentials.team_id}/{credentials.key_id}",
+                gateway="apns",
+            ),
+            apns.template(
+                self._message,
+                origin=origin,
+                topic=topic,
+                token=self._tokens.current(credentials),
+            ),
+            fit,
+            written,
+            accepted,
+        )

@@ -1,0 +1,116 @@
+"""Browsers: one parcel for each push service, each message encrypted for one browser."""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime
+from typing import Final, cast
+
+from heliograph.gateways import webpush
+from heliograph.gateways.contract import Outcome, Refused, Suspect, Unavailable
+from heliograph.instances import Instance
+from heliograph.model import VapidKeys, WebAddress, WebMessage
+from heliograph.pipeline.couriers.contract import Outcomes, Parcel
+from heliograph.storage.devices import Device
+from heliograph.transport.client import Destination
+from heliograph.transport.encryption import Encryption
+from heliograph.transport.tokens import VapidTokens
+from heliograph.wire import http2
+from heliograph.wire.http import HttpResponse
+
+AT_ONCE: Final = 250
+"""Messages that are encrypted before the first of them goes out."""
+
+_UNUSABLE: Final = Suspect("UnusableSubscription")
+
+
+class WebCourier:
+    """One publish on its way to browsers."""
+
+    def __init__(
+        self,
+        message: WebMessage,
+        instance: Instance,
+        *,
+        encryption: Encryption,
+        tokens: VapidTokens,
+        clock: Callable[[], datetime],
+    ) -> None:
+        """Carry a message, and what it is signed and encrypted with."""
+        self._message = message
+        self._instance = instance
+        self._encryption = encryption
+        self._tokens = tokens
+        self._clock = clock
+
+    async def pack(self, devices: Sequence[Device], outcomes: Outcomes) -> AsyncIterator[Parcel]:
+        """Parcels by push service, as fast as messages are encrypted."""
+        for start in range(0, len(devices), AT_ONCE):
+            some = devices[start : start + AT_ONCE]
+            addresses = [cast("WebAddress", device.address) for device in some]
+            bodies = await self._encryption.bodies(self._message.payload, addresses)
+            for parcel in self._parcels(some, bodies, outcomes):
+                yield parcel
+
+    def judge(self, parcel: Parcel, device: Device, response: HttpResponse) -> Outcome:
+        """As the gateway says; but a stranger's refusal is about that stranger alone."""
+        del device
+        outcome = webpush.outcome(response, now=self._clock())
+        if isinstance(outcome, Refused) and not webpush.is_known(parcel.destination.origin):
+            return Unavailable(outcome.reason)
+        return outcome
+
+    def goodbye(self, said: bytes) -> Outcome | None:
+        """Nothing that any push service has documented."""
+        del said
+        return None
+
+    def goes_again(self, device: Device, outcome: Outcome) -> bool:
+        """Never: no push service has a reply that asks for it."""
+        del device, outcome
+        return False
+
+    def _parcels(
+        self, devices: Sequence[Device], bodies: Sequence[bytes | None], outcomes: Outcomes
+    ) -> list[Parcel]:
+        sorted_out: dict[tuple[str, VapidKeys], tuple[list[Device], list[Sequence[bytes]]]] = (
+            defaultdict(lambda: ([], []))
+        )
+        for device, body in zip(devices, bodies, strict=True):
+            place = _place(cast("WebAddress", device.address))
+            if body is None or place is None:
+                outcomes[device.number] = _UNUSABLE
+                continue
+            origin, path = place
+            fit, written = sorted_out[origin, self._instance.vapid]
+            fit.append(device)
+            written.append(webpush.values(path, body))
+        parcels = []
+        for (origin, keys), (fit, written) in sorted_out.items():
+            try:
+                parcels.append(self._parcel(origin, keys, fit, written))
+            except ValueError:  # the origin of no http(s) address
+                outcomes.update(dict.fromkeys((device.number for device in fit), _UNUSABLE))
+        return parcels
+
+    def _parcel(
+        self,
+        origin: str,
+        keys: VapidKeys,
+        devices: Sequence[Device],
+        written: Sequence[Sequence[bytes]],
+    ) -> Parcel:
+        authorization = self._tokens.current(keys, origin)
+        return Parcel(
+            Destination(origin, is_guarded=True, gateway="web"),
+            webpush.template(self._message, origin=origin, authorization=authorization),
+            devices,
+            written,
+        )
+
+
+def _place(address: WebAddress) -> tuple[str, str] | None:
+    """Origin and path of a browser's endpoint; None if it is no address."""
+    try:
+        return http2.split(address.endpoint)
+    except ValueError:
+        return None
