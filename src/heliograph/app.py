@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
 
+from cryptography import x509
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
@@ -261,9 +262,11 @@ async def outgoing(
 
 def _read_ca(path: Path) -> str:
     try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError) as problem:
+        authorities = path.read_text()
+        x509.load_pem_x509_certificates(authorities.encode())
+    except (OSError, ValueError) as problem:
         raise ConfigurationError(f"{variable('extra_ca_file')}: {problem}") from None
+    return authorities
 
 
 @contextlib.contextmanager

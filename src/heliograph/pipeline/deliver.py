@@ -139,7 +139,7 @@ class Deliver:
         try:
             async for parcel in courier.pack(devices, outcomes):
                 task = asyncio.create_task(self._take(parcel, courier, outcomes))
-                under_way.append(task)  # noqa: PERF401  (they are needed if the next one fails)
+                under_way.append(task)
             await asyncio.gather(*under_way)
         except Exception as error:  # noqa: BLE001  (whatever it is, the others were sent)
             problem = error

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from heliograph.errors import NotProcessed, TransportError
 from heliograph.metrics import Metrics
 from heliograph.transport.connection import Link, Patience
-from heliograph.transport.egress import Network, resolve
+from heliograph.transport.egress import Network, first_reached, resolve
 from heliograph.transport.http1 import Http1
 from heliograph.transport.pool import MAX_LINKS, Batch, Dial, Pool, SpeaksHttp1
 from heliograph.wire import http2
@@ -173,16 +173,21 @@ class Client:
             raise ValueError("an address without a host")
 
         async def dial(make: Callable[[], Link]) -> object:
-            guarded = destination.is_guarded
-            target = await resolve(host, port, self._allowed) if guarded else host
-            return await asyncio.get_running_loop().create_connection(
-                make,
-                target,
-                port,
-                ssl=self._context(self._trust(destination)),
-                server_hostname=host,
-                ssl_shutdown_timeout=self._patience.close,
-            )
+            trust = self._context(self._trust(destination))
+
+            async def connect(target: str) -> object:
+                return await asyncio.get_running_loop().create_connection(
+                    make,
+                    target,
+                    port,
+                    ssl=trust,
+                    server_hostname=host,
+                    ssl_shutdown_timeout=self._patience.close,
+                )
+
+            if not destination.is_guarded:
+                return await connect(host)
+            return await first_reached(await resolve(host, port, self._allowed), connect)
 
         return dial
 
