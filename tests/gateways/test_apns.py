@@ -227,6 +227,8 @@ def test_with_a_certificate_there_is_no_token() -> None:
         pytest.param(message(bytes(5120), push_type="voip"), id="5,120 bytes of VoIP"),
         pytest.param(message(push_type="background", priority=5), id="background at 5"),
         pytest.param(message(priority=1), id="priority 1"),
+        pytest.param(message(push_type="pushtotalk", expiration=0), id="push to talk"),
+        pytest.param(message(push_type="liveactivity", priority=5), id="Live Activity"),
         pytest.param(message(collapse_id="é" * 32), id="64 bytes of collapse id"),
         pytest.param(message(expiration=0), id="try once"),
         pytest.param(message(expiration=1_767_225_600), id="an instant"),
@@ -246,6 +248,12 @@ def test_a_message_within_the_limits_has_no_problems(fine: ApnsMessage) -> None:
         pytest.param("push_type", message(push_type="Alert"), id="unknown push type"),
         pytest.param("priority", message(priority=7), id="priority 7"),
         pytest.param("priority", message(push_type="background"), id="background at 10"),
+        pytest.param("push_type", message(push_type="pushtotalk"), id="push to talk, to be kept"),
+        pytest.param(
+            "push_type",
+            message(push_type="pushtotalk", priority=5, expiration=0),
+            id="push to talk at 5",
+        ),
         pytest.param("collapse_id", message(collapse_id="é" * 33), id="66 bytes of collapse id"),
         pytest.param("collapse_id", message(collapse_id=""), id="empty collapse id"),
         pytest.param(

@@ -113,6 +113,10 @@ def problems(message: ApnsMessage) -> list[str]:
             "priority: a background push must have priority 5",
         ),
         (
+            message.push_type == "pushtotalk" and (message.priority, expiration) != (10, 0),
+            "push_type: a push-to-talk push must have priority 10 and expiration 0",
+        ),
+        (
             collapse_id is not None and not _is_collapse_id(collapse_id),
             f"collapse_id: must be 1 to {MAX_COLLAPSE_ID_BYTES} bytes without control characters",
         ),
