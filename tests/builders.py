@@ -61,7 +61,7 @@ from heliograph.registry import Registry
 from heliograph.sandbox.authority import Authority
 from heliograph.sandbox.credentials import Credentials
 from heliograph.sandbox.server import Sandbox
-from heliograph.storage import devices, instances, interests, publishes, users
+from heliograph.storage import devices, instances, interests, publishes, users, vapid_keys
 from heliograph.storage.database import Database
 from heliograph.storage.publishes import Progress, Publish
 from heliograph.storage.work import Batch
@@ -127,7 +127,7 @@ async def add_instance(
 ) -> InstanceNumber:
     """An instance whose sealed values are of no interest."""
     identity = InstanceId(f"00000000-0000-4000-8000-{number:012}")
-    await instances.add(
+    added = await instances.add(
         connection,
         {
             "id": identity,
@@ -136,14 +136,11 @@ async def add_instance(
             "secret_key": b"",
             "client_secret": b"",
             "app_secret": b"",
-            "vapid_private_key": b"",
-            "vapid_public_key": vapid,
             "verify_client_secret": True,
         },
     )
-    row = await instances.find(connection, identity)
-    assert row is not None
-    return row.number
+    await vapid_keys.add(connection, added, public_key=vapid, private_key=b"", now=NOW)
+    return added
 
 
 _serial: Final = count(1)
@@ -157,12 +154,13 @@ def fcm_address(token: str | None = None) -> FcmAddress:
     return FcmAddress(token or f"fcm-{next(_serial)}:APA91b")
 
 
-def web_address(endpoint: str | None = None) -> WebAddress:
+def web_address(endpoint: str | None = None, **changes: Any) -> WebAddress:
     """A subscription with keys that work."""
     return WebAddress(
         endpoint or f"https://push.example.com/{next(_serial)}",
         p256dh=ece.public_key_bytes(ec.derive_private_key(7, ec.SECP256R1())),
         auth=bytes(16),
+        **changes,
     )
 
 

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from builders import (
     NOW,
+    SECOND,
     Clock,
     add_device,
     add_publish,
@@ -21,11 +22,20 @@ from builders import (
     randomness,
     rows_of,
     sandbox_credentials,
+    web_address,
 )
 from heliograph.errors import InvalidInput
-from heliograph.instances import Instance, Instances
-from heliograph.model import FcmCredentials, InstanceId, InstanceNumber
-from heliograph.storage import tables
+from heliograph.instances import Instance, Instances, VapidKeyUse
+from heliograph.model import (
+    FcmCredentials,
+    InstanceId,
+    InstanceNumber,
+    VapidKeyNumber,
+    VapidKeys,
+    WebAddress,
+)
+from heliograph.registry import Registry
+from heliograph.storage import tables, vapid_keys
 from heliograph.storage.database import Database
 from heliograph.wire import vapid
 from heliograph.wire.seal import Seal
@@ -120,7 +130,7 @@ def test_what_is_printed_holds_no_secret() -> None:
         secret_keys=(secret,),
         client_secret=secret,
         app_secret=secret,
-        vapid=vapid.key_pair(bytes(31) + b"\x01"),
+        vapid_keys={VapidKeyNumber(1): VapidKeys(secret.encode(), b"public")},
         apns=apns_credentials(key=secret),
         fcm=fcm_credentials(private_key=secret),
         verify_client_secret=True,
@@ -205,6 +215,91 @@ async def test_two_keys_are_live_while_one_is_rolled_out(instances: Instances) -
         after_two.secret_keys,
         len({first, second, third}),
     )
+
+
+# --- VAPID keys ----------------------------------------------------------------------
+
+
+_browsers = randomness(1)
+
+
+async def subscribe(database: Database, instance: Instance) -> WebAddress:
+    """A browser that registers; its address as it is kept."""
+    registry = Registry(database, clock=Clock(), randomness=_browsers, max_devices_per_user=100)
+    registration = await registry.register(instance.number, web_address(), {})
+    device = await registry.find(instance.number, registration.id)
+    assert device is not None
+    assert isinstance(device.address, WebAddress)
+    return device.address
+
+
+async def test_a_rotated_key_overlaps_the_one_before(
+    database: Database, instances: Instances
+) -> None:
+    """Each browser is reached with the pair it subscribed with; new ones get the new pair."""
+    made = await instances.create("one")
+    before = await subscribe(database, made)
+    pair = await instances.rotate_vapid(made.id)
+    now = await found(instances, made)
+    after = await subscribe(database, made)
+
+    assert (pair, pair, made.vapid) == (now.vapid, now.vapid_of(after), now.vapid_of(before))
+    assert [made.vapid, pair] == list(now.vapid_keys.values())
+    assert now.vapid == vapid.key_pair(now.vapid.private_key)
+
+
+async def test_a_key_from_the_first_release_opens(database: Database, instances: Instances) -> None:
+    """What was sealed when each instance had one pair, in a column, is read from the table."""
+    made = await instances.create("one")
+    pair = vapid.key_pair(bytes(31) + b"\x09")
+    context = f"instances/{made.id}/vapid_private_key"
+    sealed = Seal("a-master-key").seal(pair.private_key, context=context, nonce=bytes(12))
+    async with database.write() as connection:
+        await vapid_keys.add(
+            connection, made.number, public_key=pair.public_key, private_key=sealed, now=NOW
+        )
+
+    assert pair == (await found(instances, made)).vapid
+
+
+async def test_an_address_without_a_key_means_the_current_one(instances: Instances) -> None:
+    """A pair that another process made a moment ago is not known yet, and not guessed."""
+    made = await instances.create("one")
+
+    assert (made.vapid, None) == (
+        made.vapid_of(web_address()),
+        made.vapid_of(web_address(vapid_key=VapidKeyNumber(99))),
+    )
+
+
+async def test_an_overlap_can_be_watched(
+    database: Database, clock: Clock, instances: Instances
+) -> None:
+    """Each pair tells how many living browsers it reaches, the current one first."""
+    made = await instances.create("one")
+    await subscribe(database, made)
+    clock.advance(SECOND)
+    pair = await instances.rotate_vapid(made.id)
+    assert pair is not None
+
+    assert [
+        VapidKeyUse(pair.public_key, NOW + SECOND, devices=0, is_current=True),
+        VapidKeyUse(made.vapid.public_key, NOW, devices=1, is_current=False),
+    ] == await instances.vapid_use(made.number)
+
+
+async def test_a_key_that_nobody_needs_goes_with_the_next_rotation(
+    database: Database, instances: Instances
+) -> None:
+    """Pairs do not pile up: those between the first, which is in use, and the newest are gone."""
+    made = await instances.create("one")
+    await subscribe(database, made)
+    await instances.rotate_vapid(made.id)
+    pair = await instances.rotate_vapid(made.id)
+
+    now = await found(instances, made)
+
+    assert [made.vapid, pair] == list(now.vapid_keys.values())
 
 
 # --- changes -------------------------------------------------------------------------
@@ -317,8 +412,9 @@ async def test_a_refusal_does_not_repeat_the_key(instances: Instances) -> None:
 
 async def test_of_an_instance_that_is_not_there_nothing_is_done(instances: Instances) -> None:
     """Not found is an answer, for every verb."""
-    assert [None, False, False, False, False, False, False] == [
+    assert [None, None, False, False, False, False, False, False] == [
         await instances.rotate_key(NOBODY),
+        await instances.rotate_vapid(NOBODY),
         await instances.change(NOBODY, name="x"),
         await instances.change(NOBODY),
         await instances.set_apns(NOBODY, apns_credentials()),
@@ -345,7 +441,7 @@ async def test_an_instance_goes_with_all_it_owns(database: Database, instances: 
         await instances.find_numbered(made.number),
         await instances.every(),
     )
-    assert {**dict.fromkeys(left, 0), "instances": 1} == left
+    assert {**dict.fromkeys(left, 0), "instances": 1, "vapid_keys": 1} == left
 
 
 # --- what is remembered --------------------------------------------------------------

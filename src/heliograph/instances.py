@@ -5,7 +5,7 @@ Secrets are shown once, when they are made; at rest they are sealed, each bound 
 its instance and its column.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
@@ -14,6 +14,7 @@ from uuid import UUID
 
 import msgspec
 from cryptography import x509
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.errors import InvalidInput
 from heliograph.model import (
@@ -21,10 +22,13 @@ from heliograph.model import (
     FcmCredentials,
     InstanceId,
     InstanceNumber,
+    VapidKeyNumber,
     VapidKeys,
+    WebAddress,
     time_ordered_uuid,
 )
 from heliograph.storage import instances as rows
+from heliograph.storage import vapid_keys
 from heliograph.storage.database import Database
 from heliograph.storage.instances import InstanceRow
 from heliograph.wire import jws, vapid
@@ -35,6 +39,9 @@ Randomness = Callable[[int], bytes]
 
 _REMEMBERED: Final = timedelta(seconds=2)
 """How long another process's change of an instance may go unnoticed."""
+
+_VAPID_CONTEXT: Final = "vapid_private_key"
+"""What VAPID keys are sealed as: the column in which they were kept at first."""
 
 _LONGEST_NAME: Final = 200
 
@@ -53,10 +60,39 @@ class Instance:
     """The current one first; a second one while the first is being rolled out."""
     client_secret: str = field(repr=False)
     app_secret: str = field(repr=False)
-    vapid: VapidKeys = field(repr=False)
+    vapid_keys: Mapping[VapidKeyNumber, VapidKeys] = field(repr=False, hash=False)
+    """Every pair that a subscription may be bound to, oldest first; never empty."""
     apns: ApnsCredentials | None = field(repr=False)
     fcm: FcmCredentials | None = field(repr=False)
     verify_client_secret: bool
+
+    @property
+    def vapid(self) -> VapidKeys:
+        """The current pair, with which browsers subscribe."""
+        return self.vapid_keys[max(self.vapid_keys)]
+
+    def vapid_of(self, address: WebAddress) -> VapidKeys | None:
+        """
+        The pair that may send to a subscription.
+
+        None if it was made so lately that this process does not know it yet: look the
+        instance up again in two seconds.
+        """
+        if address.vapid_key is None:
+            return self.vapid
+        return self.vapid_keys.get(address.vapid_key)
+
+
+@dataclass(frozen=True, slots=True)
+class VapidKeyUse:
+    """How far one VAPID pair is in use: an overlap is over when the older ones are not."""
+
+    public_key: bytes
+    created_at: datetime
+    devices: int
+    """Living ones whose subscriptions are bound to it."""
+    is_current: bool
+    """New subscriptions are bound to this one."""
 
 
 class Instances:
@@ -86,25 +122,23 @@ class Instances:
         """
         check_name(name)
         instance = InstanceId(time_ordered_uuid(self._clock(), self._randomness(10)))
-        pair = self._vapid_keys()
         secrets = {
             "secret_key": self._new_secret_key().encode(),
             "client_secret": self._randomness(32).hex().encode(),
             "app_secret": self._randomness(32).hex().encode(),
-            "vapid_private_key": pair.private_key,
         }
         values = {
             "id": instance,
             "name": name,
             "created_at": self._clock(),
-            "vapid_public_key": pair.public_key,
             "verify_client_secret": True,
         } | {column: self._sealed(instance, column, value) for column, value in secrets.items()}
         async with self._database.write() as connection:
-            await rows.add(connection, values)
+            number = await rows.add(connection, values)
+            await self._add_vapid_keys(connection, number, instance)
             row = await rows.find(connection, instance)
-        assert row is not None  # noqa: S101  (this transaction has just added it)
-        return self._opened(row)
+            assert row is not None  # noqa: S101  (this transaction has just added it)
+            return await self._opened(connection, row)
 
     async def find(self, instance: str) -> Instance | None:
         """The instance with this id, in whatever case it is written; None if there is none."""
@@ -116,7 +150,7 @@ class Instances:
         if remembered is not None:
             return remembered
         async with self._database.read() as connection:
-            return self._remember(await rows.find(connection, known))
+            return await self._remember(connection, await rows.find(connection, known))
 
     async def find_numbered(self, number: InstanceNumber) -> Instance | None:
         """The instance with this number; None if it has been deleted."""
@@ -124,12 +158,12 @@ class Instances:
         if remembered is not None:
             return remembered
         async with self._database.read() as connection:
-            return self._remember(await rows.find_numbered(connection, number))
+            return await self._remember(connection, await rows.find_numbered(connection, number))
 
     async def every(self) -> Sequence[Instance]:
         """All instances, oldest first."""
         async with self._database.read() as connection:
-            return [self._opened(row) for row in await rows.every(connection)]
+            return [await self._opened(connection, row) for row in await rows.every(connection)]
 
     async def rotate_key(self, instance: InstanceId) -> str | None:
         """
@@ -154,6 +188,37 @@ class Instances:
             )
         self._remembered.clear()
         return key
+
+    async def rotate_vapid(self, instance: InstanceId) -> VapidKeys | None:
+        """
+        Make a new VAPID pair the current one; older ones stay while devices need them.
+
+        Returns:
+            The new pair; None if there is no such instance.
+        """
+        async with self._database.write() as connection:
+            row = await rows.find(connection, instance)
+            if row is None:
+                return None
+            pair = await self._add_vapid_keys(connection, row.number, instance)
+            await vapid_keys.remove_unused(connection, row.number)
+        self._remembered.clear()
+        return pair
+
+    async def vapid_use(self, instance: InstanceNumber) -> Sequence[VapidKeyUse]:
+        """How far each VAPID pair of an instance is in use, the current one first."""
+        async with self._database.read() as connection:
+            pairs = await vapid_keys.of_instance(connection, instance)
+            counts = await vapid_keys.in_use(connection, instance)
+        return [
+            VapidKeyUse(
+                public_key=pair.public_key,
+                created_at=pair.created_at,
+                devices=counts.get(pair.number, 0),
+                is_current=pair is pairs[-1],
+            )
+            for pair in reversed(pairs)
+        ]
 
     async def change(
         self,
@@ -241,15 +306,17 @@ class Instances:
         instance, since = self._remembered.get(key, (None, self._clock()))
         return instance if self._clock() - since < _REMEMBERED else None
 
-    def _remember(self, row: InstanceRow | None) -> Instance | None:
+    async def _remember(
+        self, connection: AsyncConnection, row: InstanceRow | None
+    ) -> Instance | None:
         if row is None:
             return None
-        instance = self._opened(row)
+        instance = await self._opened(connection, row)
         self._remembered[instance.id] = (instance, self._clock())
         self._remembered[instance.number] = (instance, self._clock())
         return instance
 
-    def _opened(self, row: InstanceRow) -> Instance:
+    async def _opened(self, connection: AsyncConnection, row: InstanceRow) -> Instance:
         keys = [self._open(row.id, "secret_key", row.secret_key)]
         if row.previous_secret_key is not None:
             keys.append(self._open(row.id, "previous_secret_key", row.previous_secret_key))
@@ -261,10 +328,13 @@ class Instances:
             secret_keys=tuple(key.decode() for key in keys),
             client_secret=self._open(row.id, "client_secret", row.client_secret).decode(),
             app_secret=self._open(row.id, "app_secret", row.app_secret).decode(),
-            vapid=VapidKeys(
-                private_key=self._open(row.id, "vapid_private_key", row.vapid_private_key),
-                public_key=row.vapid_public_key,
-            ),
+            vapid_keys={
+                pair.number: VapidKeys(
+                    private_key=self._open(row.id, _VAPID_CONTEXT, pair.private_key),
+                    public_key=pair.public_key,
+                )
+                for pair in await vapid_keys.of_instance(connection, row.number)
+            },
             apns=self._credentials(row, "apns_credentials", ApnsCredentials),
             fcm=self._credentials(row, "fcm_credentials", FcmCredentials),
             verify_client_secret=row.verify_client_secret,
@@ -290,7 +360,20 @@ class Instances:
         """64 upper-case hexadecimal digits: the form of a Beams secret key."""
         return self._randomness(32).hex().upper()
 
-    def _vapid_keys(self) -> VapidKeys:
+    async def _add_vapid_keys(
+        self, connection: AsyncConnection, number: InstanceNumber, instance: InstanceId
+    ) -> VapidKeys:
+        pair = self._new_vapid_keys()
+        await vapid_keys.add(
+            connection,
+            number,
+            public_key=pair.public_key,
+            private_key=self._sealed(instance, _VAPID_CONTEXT, pair.private_key),
+            now=self._clock(),
+        )
+        return pair
+
+    def _new_vapid_keys(self) -> VapidKeys:
         """A fresh pair: almost every 32 bytes are a P-256 private key."""
         while True:
             try:

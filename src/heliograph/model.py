@@ -35,6 +35,7 @@ InstanceNumber = NewType("InstanceNumber", int)
 DeviceNumber = NewType("DeviceNumber", int)
 PublishNumber = NewType("PublishNumber", int)
 WorkNumber = NewType("WorkNumber", int)
+VapidKeyNumber = NewType("VapidKeyNumber", int)
 
 
 class Gateway(StrEnum):
@@ -87,6 +88,12 @@ class WebAddress:
     """The browser's public key: 65 bytes, an uncompressed P-256 point."""
     auth: bytes = field(repr=False)
     """The authentication secret: 16 bytes."""
+    vapid_key: VapidKeyNumber | None = None
+    """
+    The pair that the subscription is bound to: no other may send to it (RFC 8292 §4.2).
+
+    None until the registry has said which; then it means the instance's current one.
+    """
 
 
 Address = ApnsAddress | FcmAddress | WebAddress
