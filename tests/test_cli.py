@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 from heliograph import __version__
 from heliograph.cli import commands, main
 from heliograph.client.device import AsyncPushNotifications
+from heliograph.storage import migrations
 from processes import heliograph
 from support import ADMIN_TOKEN
 
@@ -62,6 +63,22 @@ def test_an_instance_lives_from_create_to_delete(folder: Path) -> None:
     assert rotated["secret_key"] != made["secret_key"]
     assert 0 == deleted.exit_code
     assert [] == json_of("instance", "list")
+
+
+def test_a_vapid_key_is_rotated(folder: Path) -> None:
+    """The new key is printed, and show tells how far each key is in use, newest first."""
+    del folder
+    made = json_of("instance", "create", "Shop")["instance_id"]
+    (first,) = json_of("instance", "show", made)["vapid_keys"]
+
+    rotated = json_of("instance", "rotate-vapid", made)["vapid_public_key"]
+
+    shown = json_of("instance", "show", made)["vapid_keys"]
+    assert [(rotated, 0, True)] == [
+        (each["public_key"], each["devices"], each["current"]) for each in shown
+    ]
+    assert rotated != first["public_key"]
+    assert f"public_key: {rotated}" in run("instance", "show", made).output
 
 
 def test_deleting_asks_first(folder: Path) -> None:
@@ -126,7 +143,7 @@ def test_migrate_tells_the_revision(folder: Path) -> None:
     """It makes the database if there is none, and says where it stands."""
     result = run("migrate")
 
-    assert "revision 0001" in result.output
+    assert f"revision {migrations.newest()}" in result.output
     assert (folder / "heliograph.db").exists()
 
 

@@ -121,7 +121,8 @@ class Instances:
             InvalidInput: The name is empty, longer than 200 characters, or not printable.
         """
         check_name(name)
-        instance = InstanceId(time_ordered_uuid(self._clock(), self._randomness(10)))
+        now = self._clock()
+        instance = InstanceId(time_ordered_uuid(now, self._randomness(10)))
         secrets = {
             "secret_key": self._new_secret_key().encode(),
             "client_secret": self._randomness(32).hex().encode(),
@@ -130,12 +131,12 @@ class Instances:
         values = {
             "id": instance,
             "name": name,
-            "created_at": self._clock(),
+            "created_at": now,
             "verify_client_secret": True,
         } | {column: self._sealed(instance, column, value) for column, value in secrets.items()}
         async with self._database.write() as connection:
             number = await rows.add(connection, values)
-            await self._add_vapid_keys(connection, number, instance)
+            await self._add_vapid_keys(connection, number, instance, now=now)
             row = await rows.find(connection, instance)
             assert row is not None  # noqa: S101  (this transaction has just added it)
             return await self._opened(connection, row)
@@ -200,7 +201,7 @@ class Instances:
             row = await rows.find(connection, instance)
             if row is None:
                 return None
-            pair = await self._add_vapid_keys(connection, row.number, instance)
+            pair = await self._add_vapid_keys(connection, row.number, instance, now=self._clock())
             await vapid_keys.remove_unused(connection, row.number)
         self._remembered.clear()
         return pair
@@ -361,7 +362,12 @@ class Instances:
         return self._randomness(32).hex().upper()
 
     async def _add_vapid_keys(
-        self, connection: AsyncConnection, number: InstanceNumber, instance: InstanceId
+        self,
+        connection: AsyncConnection,
+        number: InstanceNumber,
+        instance: InstanceId,
+        *,
+        now: datetime,
     ) -> VapidKeys:
         pair = self._new_vapid_keys()
         await vapid_keys.add(
@@ -369,7 +375,7 @@ class Instances:
             number,
             public_key=pair.public_key,
             private_key=self._sealed(instance, _VAPID_CONTEXT, pair.private_key),
-            now=self._clock(),
+            now=now,
         )
         return pair
 

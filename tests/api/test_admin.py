@@ -51,6 +51,7 @@ CALLS: Final = [
     ("PATCH", ""),
     ("DELETE", ""),
     ("POST", "/rotate-key"),
+    ("POST", "/vapid/rotate"),
     ("PUT", "/credentials/apns"),
     ("DELETE", "/credentials/apns"),
     ("PUT", "/credentials/fcm"),
@@ -183,6 +184,14 @@ async def test_an_instance_is_shown_without_its_secrets(operator: Operator) -> N
             "client_email": "push@project.iam.gserviceaccount.com",
             "endpoint": "https://fcm.example",
         },
+        "vapid_keys": [
+            {
+                "public_key": reply.json()["vapid_public_key"],
+                "created_at": instance.created_at.isoformat().replace("+00:00", "Z"),
+                "devices": 0,
+                "current": True,
+            }
+        ],
     } == reply.json()
     for secret in (*instance.secret_keys, instance.client_secret, instance.app_secret):
         assert secret not in reply.text
@@ -250,6 +259,32 @@ async def test_a_key_is_rotated(operator: Operator) -> None:
         ALERT | {"interests": ["a"]}, authorization=f"Bearer {reply.json()['secret_key']}"
     )
     assert 200 == published.status_code
+
+
+async def test_a_vapid_key_is_rotated(operator: Operator) -> None:
+    """Browsers subscribe with the new key; how many the old one still reaches is shown."""
+    served = operator.beams.path("/web-vapid-public-key")
+    before = (await operator.beams.http.get(served)).json()["vapidPublicKey"]
+    await operator.beams.new_device("web")
+
+    reply = await operator.ask("POST", "/vapid/rotate")
+
+    now = (await operator.beams.http.get(served)).json()["vapidPublicKey"]
+    await operator.beams.new_device("web")
+    shown = await operator.describe()
+    assert (200, now, [(now, 0, True), (before, 1, False)]) == (
+        reply.status_code,
+        reply.json()["vapid_public_key"],
+        uses(reply.json()),
+    )
+    assert [(now, 1, True), (before, 1, False)] == uses(shown)
+    assert before != now
+
+
+def uses(described: dict[str, Any]) -> list[tuple[str, int, bool]]:
+    """Each VAPID key of an instance, how many devices it reaches, and whether it is current."""
+    keys = described["vapid_keys"]
+    return [(each["public_key"], each["devices"], each["current"]) for each in keys]
 
 
 async def test_an_instance_is_deleted_with_all_it_owns(operator: Operator) -> None:

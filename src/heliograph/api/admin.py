@@ -17,7 +17,7 @@ from heliograph import auth
 from heliograph.api.bodies import check_content_type, read_object
 from heliograph.api.problems import Problem, json_response
 from heliograph.errors import InvalidInput
-from heliograph.instances import Instance, Instances
+from heliograph.instances import Instance, Instances, VapidKeyUse
 from heliograph.model import (
     ApnsCredentials,
     DeviceId,
@@ -71,6 +71,7 @@ class Admin:
             ("PATCH", one, self.change),
             ("DELETE", one, self.delete),
             ("POST", one + "/rotate-key", self.rotate_key),
+            ("POST", one + "/vapid/rotate", self.rotate_vapid),
             ("PUT", one + "/credentials/apns", self.set_apns),
             ("DELETE", one + "/credentials/apns", self.remove_apns),
             ("PUT", one + "/credentials/fcm", self.set_fcm),
@@ -129,12 +130,12 @@ class Admin:
     async def list_all(self, _request: Request) -> Response:
         """Every instance, without secrets."""
         return json_response(
-            {"instances": [_describe(each) for each in await self._instances.every()]}
+            {"instances": [await self._describe(each) for each in await self._instances.every()]}
         )
 
     async def show(self, request: Request) -> Response:
         """One instance, without secrets."""
-        return json_response(_describe(await self._instance(request)))
+        return json_response(await self._describe(await self._instance(request)))
 
     async def change(self, request: Request) -> Response:
         """Change an instance's settings."""
@@ -158,6 +159,12 @@ class Admin:
         if key is None:
             raise _not_found("instance")
         return json_response({"instance_id": instance.id, "secret_key": key})
+
+    async def rotate_vapid(self, request: Request) -> Response:
+        """Make a new VAPID pair current; browsers subscribed with an older one stay reached."""
+        instance = await self._instance(request)
+        await self._instances.rotate_vapid(instance.id)
+        return await self.show(request)
 
     # --- credentials -----------------------------------------------------------------
 
@@ -249,6 +256,10 @@ class Admin:
             }
         )
 
+    async def _describe(self, instance: Instance) -> dict[str, Any]:
+        keys = await self._instances.vapid_use(instance.number)
+        return _describe(instance) | {"vapid_keys": [_describe_key(each) for each in keys]}
+
     async def _instance(self, request: Request) -> Instance:
         instance = await self._instances.find(request.path_params["instance"])
         if instance is None:
@@ -311,6 +322,15 @@ def _describe(instance: Instance) -> dict[str, Any]:
             "client_email": fcm.service_account.client_email,
             "endpoint": fcm.endpoint,
         },
+    }
+
+
+def _describe_key(key: VapidKeyUse) -> dict[str, Any]:
+    return {
+        "public_key": base64url(key.public_key),
+        "created_at": key.created_at,
+        "devices": key.devices,
+        "current": key.is_current,
     }
 
 
