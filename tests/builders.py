@@ -29,7 +29,9 @@ from heliograph.metrics import Metrics
 from heliograph.model import (
     Address,
     ApnsAddress,
+    ApnsCertificate,
     ApnsCredentials,
+    ApnsIdentity,
     ApnsMessage,
     DeviceId,
     DeviceNumber,
@@ -58,6 +60,7 @@ from heliograph.pipeline.deliver import Deliver
 from heliograph.pipeline.worker import Worker
 from heliograph.queue.database import DatabaseQueue
 from heliograph.registry import Registry
+from heliograph.sandbox import provider_certificate
 from heliograph.sandbox.authority import Authority
 from heliograph.sandbox.credentials import Credentials
 from heliograph.sandbox.server import Sandbox
@@ -277,6 +280,12 @@ def apns_credentials(**changes: Any) -> ApnsCredentials:
     return ApnsCredentials(**(base | changes))
 
 
+def apns_certificate(topic: str = "com.example.app", **form: Any) -> ApnsCertificate:
+    """A certificate as Apple issues them, but by the sandbox's authority, and its key."""
+    certificate, key = provider_certificate.issue(_authority(), topic, **form)
+    return ApnsCertificate(certificate=certificate, key=key, topic=topic)
+
+
 def fcm_credentials(**changes: Any) -> FcmCredentials:
     base: dict[str, Any] = {
         "project_id": "tests",
@@ -305,12 +314,16 @@ class Gateways:
         return msgspec.convert(self.sandbox.credentials()["apns"], ApnsCredentials)
 
     @property
+    def apns_certificate(self) -> ApnsCertificate:
+        return msgspec.convert(self.sandbox.credentials()["apns_certificate"], ApnsCertificate)
+
+    @property
     def fcm(self) -> FcmCredentials:
         return msgspec.convert(self.sandbox.credentials()["fcm"], FcmCredentials)
 
-    async def mint(self, gateway: Gateway) -> Address:
+    async def mint(self, gateway: Gateway, **order: str) -> Address:
         """The address of a new virtual device."""
-        answer = await self.management.post("/devices", json={"platform": str(gateway)})
+        answer = await self.management.post("/devices", json={"platform": str(gateway)} | order)
         minted = answer.raise_for_status().json()
         match gateway:
             case Gateway.APNS:
@@ -424,7 +437,7 @@ class Workshop:
         )
 
     async def instance(
-        self, *, apns: ApnsCredentials | None = None, fcm: FcmCredentials | None = None
+        self, *, apns: ApnsIdentity | None = None, fcm: FcmCredentials | None = None
     ) -> Instance:
         """A new instance; it has an APNs key unless another is given."""
         made = await self.instances.create("shop")

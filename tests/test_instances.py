@@ -1,6 +1,7 @@
 """Instances: secrets shown once and sealed at rest, keys that rotate, credentials that work."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from builders import (
     Clock,
     add_device,
     add_publish,
+    apns_certificate,
     apns_credentials,
     apple_key,
     database_in,
@@ -27,6 +29,7 @@ from builders import (
 from heliograph.errors import InvalidInput
 from heliograph.instances import Instance, Instances, VapidKeyUse
 from heliograph.model import (
+    ApnsCertificate,
     FcmCredentials,
     InstanceId,
     InstanceNumber,
@@ -325,7 +328,11 @@ async def test_only_what_is_given_changes(instances: Instances) -> None:
 async def test_credentials_come_back_as_they_were_given(instances: Instances) -> None:
     """Both kinds are kept complete, and can be taken away again one by one."""
     made = await instances.create("one")
-    apns = apns_credentials(endpoint="https://127.0.0.1:8443", topic="com.example.other")
+    apns = apns_credentials(
+        endpoint="https://127.0.0.1:8443",
+        sandbox_endpoint="https://127.0.0.1:8444",
+        topic="com.example.other",
+    )
     fcm = FcmCredentials(fcm_credentials().service_account, endpoint="http://localhost:1/base")
     await instances.set_apns(made.id, apns)
     await instances.set_fcm(made.id, fcm)
@@ -361,6 +368,7 @@ BAD_URLS += ["https://example.com:port", "https://example.com:0", "https://a b",
         ({"topic": "a\nb"}, "topic"),
         ({"ca": "not a certificate"}, "ca"),
         *(({"endpoint": url}, "endpoint") for url in BAD_URLS),
+        ({"sandbox_endpoint": "example.com"}, "sandbox_endpoint"),
     ],
     ids=lambda value: ascii(value)[:60],
 )
@@ -373,6 +381,66 @@ async def test_apns_credentials_that_cannot_work_are_refused(
     with pytest.raises(InvalidInput) as caught:
         await instances.set_apns(made.id, apns_credentials(**changes))
     assert (field, None) == (caught.value.field, (await found(instances, made)).apns)
+
+
+async def test_a_certificate_comes_back_as_it_was_given(instances: Instances) -> None:
+    """It takes the place of a signing key, and a signing key takes its place."""
+    made = await instances.create("one")
+    certificate = replace(apns_certificate(), sandbox_endpoint="https://localhost:1")
+    kept = []
+    for each in (apns_credentials(), certificate, apns_credentials(key_id="NEWER")):
+        await instances.set_apns(made.id, each)
+        kept.append((await found(instances, made)).apns)
+
+    assert [apns_credentials(), certificate, apns_credentials(key_id="NEWER")] == kept
+
+
+async def test_a_certificates_key_is_not_in_the_files(
+    tmp_path: Path, database: Database, instances: Instances
+) -> None:
+    """It is sealed like every other secret."""
+    made = await instances.create("one")
+    certificate = apns_certificate()
+    await instances.set_apns(made.id, certificate)
+    await database.close()
+
+    written = b"".join(path.read_bytes() for path in sorted(tmp_path.iterdir()))
+
+    lines = certificate.key.splitlines()[1:-1]
+    assert [] == [line for line in lines if line.encode() in written]
+
+
+@pytest.mark.parametrize(
+    "certificate, problem",
+    [
+        (replace(apns_certificate(), certificate="x"), "certificate: this is not a certificate"),
+        (replace(apns_certificate(), key="x"), "key: this is not a private key"),
+        (replace(apns_certificate(), key=apns_certificate().key), "key: the key does not belong"),
+        (replace(apns_certificate(), topic="com.other"), "topic: the certificate is for com.exa"),
+        (replace(apns_certificate(), topic=""), "topic: must be a non-empty ASCII word"),
+        (replace(apns_certificate(), ca="x"), "ca: must be certificates in PEM"),
+        (replace(apns_certificate(), endpoint="x"), "endpoint: must be an"),
+        (replace(apns_certificate(), sandbox_endpoint="x"), "sandbox_endpoint: must be an"),
+        (
+            apns_certificate(valid=(NOW - timedelta(days=365), NOW)),
+            "certificate: expired on 2026-01-02",
+        ),
+        (
+            apns_certificate(valid=(NOW + timedelta(days=1), NOW + timedelta(days=9))),
+            "certificate: is not valid before 2026-01-03",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_a_certificate_that_cannot_work_is_refused(
+    instances: Instances, certificate: ApnsCertificate, problem: str
+) -> None:
+    """What Apple would refuse at every push is refused when it is set, by the field's name."""
+    made = await instances.create("one")
+
+    with pytest.raises(InvalidInput, match=f"^{problem}"):
+        await instances.set_apns(made.id, certificate)
+    assert None is (await found(instances, made)).apns
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,18 @@ from heliograph.client.publish import PushNotifications
 from heliograph.config import Settings
 from heliograph.demo import story
 from heliograph.errors import HeliographError
+from heliograph.gateways import apple_certificate
 from heliograph.instances import Instance, Instances, VapidKeyUse
-from heliograph.model import DeviceId, DeviceNumber, UserId, VapidKeys, gateway_of
+from heliograph.model import (
+    ApnsCertificate,
+    ApnsCredentials,
+    ApnsIdentity,
+    DeviceId,
+    DeviceNumber,
+    UserId,
+    VapidKeys,
+    gateway_of,
+)
 from heliograph.serving import stop_signals
 from heliograph.storage import devices
 from heliograph.wire.jws import base64url
@@ -146,7 +156,7 @@ async def _sandbox(settings: Settings) -> None:
         async with dev.sandbox_running(settings) as running:
             dev.write_note(note, dict(running.addresses()))
             for name, address in running.addresses().items():
-                _out.print(f"  {name:<11} {address}", highlight=False)
+                _out.print(f"  {name:<12} {address}", highlight=False)
             try:
                 await stop.wait()
             finally:
@@ -221,6 +231,7 @@ def show_instance(instance: str, *, as_json: AsJson = False) -> None:
                 count = await devices.count(connection, found.number)
             keys = await instances.vapid_use(found.number)
             return _describe(found) | {
+                **_describe_apns(found.apns),
                 "devices": count,
                 "vapid_keys": [_describe_key(each) for each in keys],
             }
@@ -409,6 +420,17 @@ def _describe(instance: Instance) -> dict[str, Any]:
         "apns": instance.apns.topic if instance.apns else "",
         "fcm": instance.fcm.service_account.project_id if instance.fcm else "",
     }
+
+
+def _describe_apns(credentials: ApnsIdentity | None) -> dict[str, Any]:
+    match credentials:
+        case None:
+            return {}
+        case ApnsCredentials(key_id=key_id):
+            return {"apns_key": key_id}
+        case ApnsCertificate(certificate=certificate):
+            end = apple_certificate.facts(certificate).expires_at
+            return {"apns_certificate_until": end.isoformat(timespec="seconds")}
 
 
 def _describe_key(key: VapidKeyUse) -> dict[str, Any]:

@@ -8,7 +8,7 @@ its instance and its column.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -17,8 +17,11 @@ from cryptography import x509
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.errors import InvalidInput
+from heliograph.gateways import apple_certificate
 from heliograph.model import (
+    ApnsCertificate,
     ApnsCredentials,
+    ApnsIdentity,
     FcmCredentials,
     InstanceId,
     InstanceNumber,
@@ -45,8 +48,6 @@ _VAPID_CONTEXT: Final = "vapid_private_key"
 
 _LONGEST_NAME: Final = 200
 
-_Credentials = TypeVar("_Credentials", ApnsCredentials, FcmCredentials)
-
 
 @dataclass(frozen=True, slots=True)
 class Instance:
@@ -62,7 +63,7 @@ class Instance:
     app_secret: str = field(repr=False)
     vapid_keys: Mapping[VapidKeyNumber, VapidKeys] = field(repr=False, hash=False)
     """Every pair that a subscription may be bound to, oldest first; never empty."""
-    apns: ApnsCredentials | None = field(repr=False)
+    apns: ApnsIdentity | None = field(repr=False)
     fcm: FcmCredentials | None = field(repr=False)
     verify_client_secret: bool
 
@@ -244,20 +245,23 @@ class Instances:
             return await self.find(instance) is not None
         return await self._change(instance, values)
 
-    async def set_apns(self, instance: InstanceId, credentials: ApnsCredentials) -> bool:
+    async def set_apns(self, instance: InstanceId, credentials: ApnsIdentity) -> bool:
         """
-        Keep an APNs signing key; False if there is no such instance.
+        Keep an APNs signing key or certificate; False if there is no such instance.
 
         Raises:
-            InvalidInput: The key is not a PEM P-256 private key, or a name is missing.
+            InvalidInput: The key is not one that Apple takes, a name is missing, or the
+                certificate is out of date, for another topic, or not the key's.
         """
-        for name in ("key_id", "team_id", "topic"):
-            _check_word(name, getattr(credentials, name))
+        _check_word("topic", credentials.topic)
         _check_server(credentials.endpoint, credentials.ca)
-        try:
-            jws.load_p256_private_key(credentials.key)
-        except ValueError as problem:
-            raise InvalidInput("key", str(problem)) from None
+        if credentials.sandbox_endpoint is not None:
+            _check_url("sandbox_endpoint", credentials.sandbox_endpoint)
+        match credentials:
+            case ApnsCredentials():
+                _check_signing_key(credentials)
+            case ApnsCertificate():
+                _check_certificate(credentials, now=self._clock())
         return await self._change_credentials(instance, "apns_credentials", credentials)
 
     async def set_fcm(self, instance: InstanceId, credentials: FcmCredentials) -> bool:
@@ -292,7 +296,7 @@ class Instances:
         return removed
 
     async def _change_credentials(
-        self, instance: InstanceId, column: str, credentials: ApnsCredentials | FcmCredentials
+        self, instance: InstanceId, column: str, credentials: ApnsIdentity | FcmCredentials
     ) -> bool:
         sealed = self._sealed(instance, column, msgspec.json.encode(credentials))
         return await self._change(instance, {column: sealed})
@@ -336,18 +340,25 @@ class Instances:
                 )
                 for pair in await vapid_keys.of_instance(connection, row.number)
             },
-            apns=self._credentials(row, "apns_credentials", ApnsCredentials),
-            fcm=self._credentials(row, "fcm_credentials", FcmCredentials),
+            apns=self._apns(row),
+            fcm=self._fcm(row),
             verify_client_secret=row.verify_client_secret,
         )
 
-    def _credentials(
-        self, row: InstanceRow, column: str, kind: type[_Credentials]
-    ) -> _Credentials | None:
-        sealed = getattr(row, column)
-        if sealed is None:
+    def _apns(self, row: InstanceRow) -> ApnsIdentity | None:
+        if row.apns_credentials is None:
             return None
-        return msgspec.json.decode(self._open(row.id, column, sealed), type=kind)
+        text = self._open(row.id, "apns_credentials", row.apns_credentials)
+        value = msgspec.json.decode(text, type=dict[str, Any])
+        if "certificate" in value:
+            return msgspec.convert(value, ApnsCertificate)
+        return msgspec.convert(value, ApnsCredentials)
+
+    def _fcm(self, row: InstanceRow) -> FcmCredentials | None:
+        if row.fcm_credentials is None:
+            return None
+        text = self._open(row.id, "fcm_credentials", row.fcm_credentials)
+        return msgspec.json.decode(text, type=FcmCredentials)
 
     def _sealed(self, instance: InstanceId, column: str, value: bytes) -> bytes:
         return self._seal.seal(
@@ -397,6 +408,32 @@ def check_name(name: str) -> None:
 def _check_word(field_name: str, value: str) -> None:
     if not value or not value.isascii() or not value.isprintable() or " " in value:
         raise InvalidInput(field_name, "must be a non-empty ASCII word")
+
+
+def _check_signing_key(credentials: ApnsCredentials) -> None:
+    for name in ("key_id", "team_id"):
+        _check_word(name, getattr(credentials, name))
+    try:
+        jws.load_p256_private_key(credentials.key)
+    except ValueError as problem:
+        raise InvalidInput("key", str(problem)) from None
+
+
+def _check_certificate(credentials: ApnsCertificate, *, now: datetime) -> None:
+    try:
+        facts = apple_certificate.facts(credentials.certificate)
+    except ValueError as problem:
+        raise InvalidInput("certificate", str(problem)) from None
+    if facts.expires_at <= now:
+        raise InvalidInput("certificate", f"expired on {facts.expires_at:%Y-%m-%d}")
+    if facts.valid_from > now:
+        raise InvalidInput("certificate", f"is not valid before {facts.valid_from:%Y-%m-%d}")
+    if facts.topics and credentials.topic not in facts.topics:
+        raise InvalidInput("topic", f"the certificate is for {', '.join(facts.topics)}")
+    try:
+        apple_certificate.check_key(credentials.certificate, credentials.key)
+    except ValueError as problem:
+        raise InvalidInput("key", str(problem)) from None
 
 
 def _check_server(endpoint: str | None, ca: str | None) -> None:

@@ -1,6 +1,7 @@
 """Our own API, for the operator."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -174,10 +175,12 @@ async def test_an_instance_is_shown_without_its_secrets(operator: Operator) -> N
         "vapid_public_key": reply.json()["vapid_public_key"],
         "live_secret_keys": 1,
         "apns": {
+            "kind": "key",
             "key_id": "ABC123DEFG",
             "team_id": "DEF123GHIJ",
             "topic": "com.example.app",
             "endpoint": None,
+            "sandbox_endpoint": None,
         },
         "fcm": {
             "project_id": "project",
@@ -324,7 +327,16 @@ async def test_an_instance_that_is_not_there(
 # --- credentials ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("gateway,body", [("apns", credentials.apns()), ("fcm", credentials.fcm())])
+@pytest.mark.parametrize(
+    "gateway,body",
+    [
+        ("apns", credentials.apns()),
+        ("apns", credentials.apns_certificate()),
+        ("apns", credentials.apns_p12()),
+        ("fcm", credentials.fcm()),
+    ],
+    ids=["key", "certificate", "p12", "fcm"],
+)
 async def test_credentials_are_kept_replaced_and_removed(
     operator: Operator, gateway: str, body: dict[str, Any]
 ) -> None:
@@ -343,6 +355,35 @@ async def test_credentials_are_kept_replaced_and_removed(
         reply.json()[gateway]["endpoint"] for reply in replies[:2]
     ]
     assert [None, None] == [reply.json()[gateway] for reply in replies[2:]]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        credentials.apns_certificate(),
+        credentials.apns_certificate() | {"topic": "com.example.app"},
+        credentials.apns_p12(),
+        credentials.apns_p12(password="secret"),
+    ],
+    ids=["pem", "topic", "p12", "locked"],
+)
+async def test_a_certificate_is_shown_without_its_key(
+    operator: Operator, body: dict[str, Any]
+) -> None:
+    """In whatever form it came: what it is for and until when, which it says itself."""
+    ends = {"endpoint": "https://a.example", "sandbox_endpoint": "https://b.example"}
+
+    reply = await operator.ask("PUT", "/credentials/apns", body | ends)
+
+    assert {
+        "kind": "certificate",
+        "topic": "com.example.app",
+        "topics": ["com.example.app"],
+        "environments": ["production", "sandbox"],
+        "expires_at": "3000-01-01T00:00:00Z",
+        **ends,
+    } == reply.json()["apns"]
+    assert "BEGIN" not in reply.text
 
 
 async def test_credentials_are_not_readable_at_rest(operator: Operator) -> None:
@@ -370,6 +411,47 @@ async def test_credentials_are_not_readable_at_rest(operator: Operator) -> None:
         ("apns", credentials.apns(endpoint="ftp://x"), "endpoint: must be an http(s) address"),
         ("apns", credentials.apns(endpoint=""), "endpoint: must be an http(s) address"),
         ("apns", credentials.apns(ca="x"), "ca: must be certificates in PEM"),
+        (
+            "apns",
+            credentials.apns(sandbox_endpoint="x"),
+            "sandbox_endpoint: must be an http(s) address",
+        ),
+        ("apns", {"certificate": "x"}, "Object missing required field `key`"),
+        ("apns", {"certificate": 7, "key": ""}, "Expected `str`, got `int` - at `$.certificate`"),
+        (
+            "apns",
+            {"certificate": "x", "key": "x"},
+            "certificate: this is not a certificate in PEM form",
+        ),
+        (
+            "apns",
+            credentials.apns_certificate() | {"key": credentials.rsa_key()},
+            "key: the key does not belong to the certificate",
+        ),
+        (
+            "apns",
+            credentials.apns_certificate() | {"topic": "com.example.other"},
+            "topic: the certificate is for com.example.app",
+        ),
+        (
+            "apns",
+            credentials.apns_certificate(topic=None),
+            "topic: the certificate does not name one; say which it is for",
+        ),
+        (
+            "apns",
+            credentials.apns_certificate(
+                valid=(datetime(2020, 1, 1, tzinfo=UTC), datetime(2021, 2, 3, tzinfo=UTC))
+            ),
+            "certificate: expired on 2021-02-03",
+        ),
+        ("apns", {"p12": "AAAA"}, "p12: this is not PKCS #12, or the password is wrong"),
+        ("apns", {"p12": "?"}, "Invalid base64 encoded string - at `$.p12`"),
+        (
+            "apns",
+            credentials.apns_p12(password="right") | {"password": "wrong"},
+            "p12: this is not PKCS #12, or the password is wrong",
+        ),
         ("fcm", {}, "Object missing required field `service_account`"),
         (
             "fcm",

@@ -14,12 +14,12 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route, Router
 
 from heliograph import auth
+from heliograph.api.apns_credentials import convert, describe_apns, read_apns
 from heliograph.api.bodies import check_content_type, read_object
 from heliograph.api.problems import Problem, json_response
 from heliograph.errors import InvalidInput
 from heliograph.instances import Instance, Instances, VapidKeyUse
 from heliograph.model import (
-    ApnsCredentials,
     DeviceId,
     DeviceNumber,
     FcmCredentials,
@@ -169,14 +169,14 @@ class Admin:
     # --- credentials -----------------------------------------------------------------
 
     async def set_apns(self, request: Request) -> Response:
-        """Keep an APNs signing key."""
+        """Keep an APNs signing key, or a certificate with its key."""
         instance = await self._instance(request)
-        credentials = await _read(request, ApnsCredentials)
+        credentials = read_apns(await _read_body(request))
         await self._instances.set_apns(instance.id, credentials)
         return await self.show(request)
 
     async def remove_apns(self, request: Request) -> Response:
-        """Forget the APNs signing key."""
+        """Forget the APNs signing key, or the certificate."""
         instance = await self._instance(request)
         await self._instances.remove_credentials(instance.id, apns=True)
         return await self.show(request)
@@ -280,12 +280,12 @@ class _InstanceChange(msgspec.Struct, forbid_unknown_fields=True):
 
 
 async def _read(request: Request, kind: type[_Body]) -> _Body:
+    return convert(await _read_body(request), kind)
+
+
+async def _read_body(request: Request) -> dict[str, Any]:
     check_content_type(request)
-    body = await read_object(request, most_bytes=_BODY_BYTES)
-    try:
-        return msgspec.convert(body, kind)
-    except msgspec.ValidationError as problem:
-        raise Problem(422, "Unprocessable Entity", str(problem)) from None
+    return await read_object(request, most_bytes=_BODY_BYTES)
 
 
 def _number(text: str | None, name: str, *, default: int, most: int) -> int:
@@ -309,13 +309,7 @@ def _describe(instance: Instance) -> dict[str, Any]:
         "verify_client_secret": instance.verify_client_secret,
         "vapid_public_key": base64url(instance.vapid.public_key),
         "live_secret_keys": len(instance.secret_keys),
-        "apns": apns
-        and {
-            "key_id": apns.key_id,
-            "team_id": apns.team_id,
-            "topic": apns.topic,
-            "endpoint": apns.endpoint,
-        },
+        "apns": apns and describe_apns(apns),
         "fcm": fcm
         and {
             "project_id": fcm.service_account.project_id,

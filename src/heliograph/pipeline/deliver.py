@@ -21,6 +21,7 @@ from heliograph.logs import Event
 from heliograph.logs import get as log
 from heliograph.model import (
     ApnsAddress,
+    ApnsCredentials,
     DeviceNumber,
     FcmAddress,
     Gateway,
@@ -86,7 +87,7 @@ class Deliver:
 
     def _apns_courier(self, publish: Publish, instance: Instance) -> _Courier:
         message, credentials = publish.messages.apns, instance.apns
-        if message is None or credentials is None:
+        if message is None or not isinstance(credentials, ApnsCredentials):
             return _unable(Refused("NoApnsCredentials"))
 
         async def send(device: Device) -> Outcome:
