@@ -30,7 +30,9 @@ from heliograph.metrics import Metrics
 from heliograph.model import (
     Address,
     ApnsAddress,
+    ApnsCertificate,
     ApnsCredentials,
+    ApnsIdentity,
     ApnsMessage,
     DeviceId,
     DeviceNumber,
@@ -59,10 +61,11 @@ from heliograph.pipeline.deliver import Deliver
 from heliograph.pipeline.worker import Worker
 from heliograph.queue.database import DatabaseQueue
 from heliograph.registry import Registry
+from heliograph.sandbox import provider_certificate
 from heliograph.sandbox.authority import Authority
 from heliograph.sandbox.credentials import Credentials
 from heliograph.sandbox.server import Sandbox
-from heliograph.storage import devices, instances, interests, publishes, users
+from heliograph.storage import devices, instances, interests, publishes, users, vapid_keys
 from heliograph.storage.database import Database
 from heliograph.storage.publishes import Progress, Publish
 from heliograph.storage.work import Batch
@@ -130,7 +133,7 @@ async def add_instance(
 ) -> InstanceNumber:
     """An instance whose sealed values are of no interest."""
     identity = InstanceId(f"00000000-0000-4000-8000-{number:012}")
-    await instances.add(
+    added = await instances.add(
         connection,
         {
             "id": identity,
@@ -139,14 +142,11 @@ async def add_instance(
             "secret_key": b"",
             "client_secret": b"",
             "app_secret": b"",
-            "vapid_private_key": b"",
-            "vapid_public_key": vapid,
             "verify_client_secret": True,
         },
     )
-    row = await instances.find(connection, identity)
-    assert row is not None
-    return row.number
+    await vapid_keys.add(connection, added, public_key=vapid, private_key=b"", now=NOW)
+    return added
 
 
 _serial: Final = count(1)
@@ -160,12 +160,13 @@ def fcm_address(token: str | None = None) -> FcmAddress:
     return FcmAddress(token or f"fcm-{next(_serial)}:APA91b")
 
 
-def web_address(endpoint: str | None = None) -> WebAddress:
+def web_address(endpoint: str | None = None, **changes: Any) -> WebAddress:
     """A subscription with keys that work."""
     return WebAddress(
         endpoint or f"https://push.example.com/{next(_serial)}",
         p256dh=ece.public_key_bytes(ec.derive_private_key(7, ec.SECP256R1())),
         auth=bytes(16),
+        **changes,
     )
 
 
@@ -282,6 +283,12 @@ def apns_credentials(**changes: Any) -> ApnsCredentials:
     return ApnsCredentials(**(base | changes))
 
 
+def apns_certificate(topic: str = "com.example.app", **form: Any) -> ApnsCertificate:
+    """A certificate as Apple issues them, but by the sandbox's authority, and its key."""
+    certificate, key = provider_certificate.issue(_authority(), topic, **form)
+    return ApnsCertificate(certificate=certificate, key=key, topic=topic)
+
+
 def fcm_credentials(**changes: Any) -> FcmCredentials:
     base: dict[str, Any] = {
         "project_id": "tests",
@@ -310,12 +317,16 @@ class Gateways:
         return msgspec.convert(self.sandbox.credentials()["apns"], ApnsCredentials)
 
     @property
+    def apns_certificate(self) -> ApnsCertificate:
+        return msgspec.convert(self.sandbox.credentials()["apns_certificate"], ApnsCertificate)
+
+    @property
     def fcm(self) -> FcmCredentials:
         return msgspec.convert(self.sandbox.credentials()["fcm"], FcmCredentials)
 
-    async def mint(self, gateway: Gateway) -> Address:
+    async def mint(self, gateway: Gateway, **order: str) -> Address:
         """The address of a new virtual device."""
-        answer = await self.management.post("/devices", json={"platform": str(gateway)})
+        answer = await self.management.post("/devices", json={"platform": str(gateway)} | order)
         minted = answer.raise_for_status().json()
         match gateway:
             case Gateway.APNS:
@@ -434,7 +445,7 @@ class Workshop:
         )
 
     async def instance(
-        self, *, apns: ApnsCredentials | None = None, fcm: FcmCredentials | None = None
+        self, *, apns: ApnsIdentity | None = None, fcm: FcmCredentials | None = None
     ) -> Instance:
         """A new instance; it has an APNs key unless another is given."""
         made = await self.instances.create("shop")

@@ -12,6 +12,7 @@ from builders import apns_credentials, fcm_credentials
 from heliograph.model import (
     Address,
     ApnsAddress,
+    ApnsCertificate,
     ApnsMessage,
     DeviceId,
     FcmAddress,
@@ -183,6 +184,7 @@ SECRET = "do-not-show-this"
         FcmMessage(SECRET.encode()),
         WebMessage(SECRET.encode()),
         apns_credentials(key=SECRET),
+        ApnsCertificate("certificate", SECRET, "com.example.app"),
         fcm_credentials(private_key=SECRET),
         VapidKeys(SECRET.encode(), b"public"),
     ],

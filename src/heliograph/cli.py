@@ -21,10 +21,21 @@ from heliograph.client.publish import PushNotifications
 from heliograph.config import Settings
 from heliograph.demo import story
 from heliograph.errors import HeliographError
-from heliograph.instances import Instance, Instances
-from heliograph.model import DeviceId, DeviceNumber, UserId, gateway_of
+from heliograph.gateways import apple_certificate
+from heliograph.instances import Instance, Instances, VapidKeyUse
+from heliograph.model import (
+    ApnsCertificate,
+    ApnsCredentials,
+    ApnsIdentity,
+    DeviceId,
+    DeviceNumber,
+    UserId,
+    VapidKeys,
+    gateway_of,
+)
 from heliograph.serving import stop_signals
 from heliograph.storage import devices
+from heliograph.wire.jws import base64url
 
 commands = typer.Typer(
     help="A self-hosted push notification server: publish to a person, and every device "
@@ -145,7 +156,7 @@ async def _sandbox(settings: Settings) -> None:
         async with dev.sandbox_running(settings) as running:
             dev.write_note(note, dict(running.addresses()))
             for name, address in running.addresses().items():
-                _out.print(f"  {name:<11} {address}", highlight=False)
+                _out.print(f"  {name:<12} {address}", highlight=False)
             try:
                 await stop.wait()
             finally:
@@ -218,7 +229,12 @@ def show_instance(instance: str, *, as_json: AsJson = False) -> None:
             found = await _find(instances, instance)
             async with database.read() as connection:
                 count = await devices.count(connection, found.number)
-            return _describe(found) | {"devices": count}
+            keys = await instances.vapid_use(found.number)
+            return _describe(found) | {
+                **_describe_apns(found.apns),
+                "devices": count,
+                "vapid_keys": [_describe_key(each) for each in keys],
+            }
 
     _show(_run(run()), as_json=as_json)
 
@@ -233,6 +249,21 @@ def rotate_key(instance: str, *, as_json: AsJson = False) -> None:
             return await instances.rotate_key(found.id) or ""
 
     _show({"secret_key": _run(run())}, as_json=as_json)
+
+
+@instance_commands.command("rotate-vapid")
+def rotate_vapid(instance: str, *, as_json: AsJson = False) -> None:
+    """Make a new key for browsers to subscribe with; those that have an older one keep it."""
+
+    async def run() -> VapidKeys:
+        async with app.storage(_settings()) as (_, instances):
+            found = await _find(instances, instance)
+            pair = await instances.rotate_vapid(found.id)
+            if pair is None:
+                raise HeliographError(f"there is no instance {instance}")
+            return pair
+
+    _show({"vapid_public_key": base64url(_run(run()).public_key)}, as_json=as_json)
 
 
 @instance_commands.command("delete")
@@ -391,13 +422,41 @@ def _describe(instance: Instance) -> dict[str, Any]:
     }
 
 
+def _describe_apns(credentials: ApnsIdentity | None) -> dict[str, Any]:
+    match credentials:
+        case None:
+            return {}
+        case ApnsCredentials(key_id=key_id):
+            return {"apns_key": key_id}
+        case ApnsCertificate(certificate=certificate):
+            end = apple_certificate.facts(certificate).expires_at
+            return {"apns_certificate_until": end.isoformat(timespec="seconds")}
+
+
+def _describe_key(key: VapidKeyUse) -> dict[str, Any]:
+    return {
+        "public_key": base64url(key.public_key),
+        "created_at": key.created_at.isoformat(timespec="seconds"),
+        "devices": key.devices,
+        "current": key.is_current,
+    }
+
+
 def _show(value: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         _print_json(value)
         return
     width = max(map(len, value))
     for name, each in value.items():
-        _out.print(f"{name:<{width}}  {each}", markup=False, highlight=False, soft_wrap=True)
+        for line in each if isinstance(each, list) else [each]:
+            text = _in_one_line(line)
+            _out.print(f"{name:<{width}}  {text}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _in_one_line(value: object) -> str:
+    if isinstance(value, dict):
+        return "  ".join(f"{name}: {each}" for name, each in value.items())
+    return str(value)
 
 
 def _show_rows(rows: list[dict[str, Any]], *, as_json: bool, empty: str) -> None:

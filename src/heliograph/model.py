@@ -35,6 +35,7 @@ InstanceNumber = NewType("InstanceNumber", int)
 DeviceNumber = NewType("DeviceNumber", int)
 PublishNumber = NewType("PublishNumber", int)
 WorkNumber = NewType("WorkNumber", int)
+VapidKeyNumber = NewType("VapidKeyNumber", int)
 
 
 class Gateway(StrEnum):
@@ -87,6 +88,12 @@ class WebAddress:
     """The browser's public key: 65 bytes, an uncompressed P-256 point."""
     auth: bytes = field(repr=False)
     """The authentication secret: 16 bytes."""
+    vapid_key: VapidKeyNumber | None = None
+    """
+    The pair that the subscription is bound to: no other may send to it (RFC 8292 §4.2).
+
+    None until the registry has said which; then it means the instance's current one.
+    """
 
 
 Address = ApnsAddress | FcmAddress | WebAddress
@@ -201,7 +208,7 @@ Target = ToUsers | ToInterests
 
 @dataclass(frozen=True, slots=True)
 class ApnsCredentials:
-    """An APNs signing key (a .p8 file) and what Apple knows it by."""
+    """An APNs signing key (a .p8 file), which makes tokens, and what Apple knows it by."""
 
     key: str = field(repr=False)
     """PEM of the P-256 private key."""
@@ -213,6 +220,32 @@ class ApnsCredentials:
     """Base URL instead of Apple's, for sandboxes and tests."""
     ca: str | None = None
     """PEM of a certificate authority to trust besides the system's."""
+    sandbox_endpoint: str | None = None
+    """
+    Base URL instead of Apple's development host.
+
+    None means that ``endpoint``, if it is set, stands for both of Apple's hosts.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class ApnsCertificate:
+    """A provider certificate with its key, by which Apple knows the one app that it is for."""
+
+    certificate: str = field(repr=False)
+    """PEM: the certificate first, then any that lead to its authority."""
+    key: str = field(repr=False)
+    """PEM of its private key: RSA or elliptic, unencrypted."""
+    topic: str
+    """The default bundle id, for devices that registered without one."""
+    endpoint: str | None = None
+    """As in ``ApnsCredentials``, like the two that follow."""
+    ca: str | None = None
+    sandbox_endpoint: str | None = None
+
+
+ApnsIdentity = ApnsCredentials | ApnsCertificate
+"""Either way of proving to Apple who is sending."""
 
 
 @dataclass(frozen=True, slots=True)

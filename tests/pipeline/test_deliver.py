@@ -465,7 +465,9 @@ async def test_each_gateway_is_trusted_as_its_credentials_say(workshop: Workshop
     instance = await workshop.instance()
     apns, fcm = instance.apns, fcm_credentials()
     assert apns is not None
-    work = await errand(workshop, client, apns_address(), fcm_address(), web_address())
+    work = await errand(
+        workshop, client, apns_address(), fcm_address(), web_address(), instance=instance
+    )
     work.instance = replace(
         instance, apns=replace(apns, ca="for apple"), fcm=replace(fcm, ca="for google")
     )

@@ -127,6 +127,60 @@ async def test_a_publish_finds_the_person_on_every_device(
     assert {"targeted": 3, "sent": 3} == await counts(workshop, instance, publish)
 
 
+async def test_a_certificate_sends_as_well_as_a_key(workshop: Workshop, gateways: Gateways) -> None:
+    """Who shows a certificate in the handshake needs no token."""
+    instance = await workshop.instance(apns=gateways.apns_certificate)
+    await workshop.log_in(instance, "alice", await gateways.mint(Gateway.APNS))
+    publish = await workshop.publish(instance, to_users("alice"))
+
+    async with connected(workshop, gateways) as worker:
+        await worker.run_until_idle()
+
+    (entry,) = await gateways.inbox()
+    assert ({"targeted": 1, "sent": 1}, False) == (
+        await counts(workshop, instance, publish),
+        "authorization" in entry["headers"],
+    )
+
+
+async def test_a_device_is_found_in_apples_other_environment(
+    workshop: Workshop, gateways: Gateways
+) -> None:
+    """An app in development is reached like any other, and from then on at the first try."""
+    instance = await shop(workshop, gateways)
+    address = await gateways.mint(Gateway.APNS, environment="sandbox")
+    await workshop.log_in(instance, "alice", address)
+
+    async with connected(workshop, gateways) as worker:
+        for _ in range(2):
+            publish = await workshop.publish(instance, to_users("alice"))
+            await worker.run_until_idle()
+
+    stats = (await gateways.management.get("/stats")).json()["apns"]
+    assert ({"targeted": 1, "sent": 1}, 2, {"BadDeviceToken": 1}) == (
+        await counts(workshop, instance, publish),
+        stats["accepted"],
+        stats["refusals"],
+    )
+
+
+async def test_each_browser_is_sent_to_with_the_key_it_knows(
+    workshop: Workshop, gateways: Gateways
+) -> None:
+    """Keys rotate by overlap: who subscribed before is still reached with the older one."""
+    instance = await shop(workshop, gateways)
+    async with connected(workshop, gateways) as worker:
+        await workshop.log_in(instance, "alice", await gateways.mint(Gateway.WEB))
+        await workshop.publish(instance, to_users("alice"))
+        await worker.run_until_idle()  # the sandbox binds the subscription to the first key
+        await workshop.instances.rotate_vapid(instance.id)
+        await workshop.log_in(instance, "alice", await gateways.mint(Gateway.WEB))
+        publish = await workshop.publish(instance, to_users("alice"))
+        await worker.run_until_idle()
+
+    assert {"targeted": 2, "sent": 2} == await counts(workshop, instance, publish)
+
+
 async def test_a_publish_to_interests_reaches_each_subscriber_once(
     workshop: Workshop, gateways: Gateways
 ) -> None:

@@ -1,5 +1,5 @@
 """
-Apple Push Notification service, in its token-based form.
+Apple Push Notification service.
 
 What to send:
 https://developer.apple.com/documentation/usernotifications/sending-notification-requests-to-apns
@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Final
 
+from heliograph.gateways import apple_certificate
 from heliograph.gateways.contract import (
     Gone,
     Interrupted,
@@ -23,7 +24,14 @@ from heliograph.gateways.contract import (
     Unavailable,
 )
 from heliograph.gateways.reply import read_object, read_words
-from heliograph.model import ApnsAddress, ApnsCredentials, ApnsMessage, Environment
+from heliograph.model import (
+    ApnsAddress,
+    ApnsCertificate,
+    ApnsCredentials,
+    ApnsIdentity,
+    ApnsMessage,
+    Environment,
+)
 from heliograph.wire import http2, jws
 from heliograph.wire.http import HttpResponse, retry_after
 from heliograph.wire.http2 import Template
@@ -128,9 +136,24 @@ def problems(message: ApnsMessage) -> list[str]:
     return [problem for is_wrong, problem in claims if is_wrong]
 
 
-def base(credentials: ApnsCredentials, environment: Environment) -> str:
+def home(credentials: ApnsIdentity) -> Environment:
+    """The environment that a device is taken to be in until we know better."""
+    return next(each for each in Environment if each in environments(credentials))
+
+
+def environments(credentials: ApnsIdentity) -> frozenset[Environment]:
+    """Where these credentials are good; a key of one environment does not tell."""
+    if isinstance(credentials, ApnsCertificate):
+        return apple_certificate.facts(credentials.certificate).environments
+    return frozenset(Environment)
+
+
+def base(credentials: ApnsIdentity, environment: Environment) -> str:
     """The base URL of one of Apple's two worlds, or what the credentials say stands for it."""
-    return (credentials.endpoint or HOSTS[environment]).rstrip("/")
+    ours = credentials.endpoint
+    if environment is Environment.SANDBOX:
+        ours = credentials.sandbox_endpoint or ours
+    return (ours or HOSTS[environment]).rstrip("/")
 
 
 def template(message: ApnsMessage, *, origin: str, topic: str, token: str | None) -> Template:
@@ -170,7 +193,7 @@ def values(address: ApnsAddress, *, prefix: str, apns_id: str) -> tuple[bytes, b
     return f"{prefix}/3/device/{address.token}".encode("ascii"), apns_id.encode("ascii")
 
 
-def topic(message: ApnsMessage, address: ApnsAddress, credentials: ApnsCredentials) -> str:
+def topic(message: ApnsMessage, address: ApnsAddress, credentials: ApnsIdentity) -> str:
     """The ``apns-topic``: the device's bundle id, or the credentials', and the type's suffix."""
     bundle_id = address.topic or credentials.topic
     suffix = TOPIC_SUFFIXES.get(message.push_type, "")

@@ -31,6 +31,15 @@ class Platform(StrEnum):
     WEB = "web"
 
 
+class AppleEnvironment(StrEnum):
+    """Which of Apple's two worlds a device token was made in."""
+
+    PRODUCTION = "production"
+    """Apps from the store, and those that testers get."""
+    SANDBOX = "sandbox"
+    """Apps that Xcode put on a device."""
+
+
 @dataclass(frozen=True, slots=True)
 class BrowserKeys:
     """What a virtual browser keeps to itself, and what it tells (RFC 8291 §2)."""
@@ -66,6 +75,8 @@ class Device:
     minted_at: datetime
     topic: str | None = None
     """The bundle id; None unless Apple's."""
+    environment: AppleEnvironment | None = None
+    """The one in which the token means something; None unless Apple's."""
     endpoint: str | None = None
     """The web push endpoint; None unless a browser's."""
     browser_keys: BrowserKeys | None = None
@@ -115,6 +126,8 @@ class Device:
         address: dict[str, object] = {"token": self.token}
         if self.topic is not None:
             address["topic"] = self.topic
+        if self.environment is not None:
+            address["environment"] = self.environment.value
         if self.browser_keys is not None:
             address["subscription"] = self.subscription
         return address
@@ -131,13 +144,20 @@ class Devices:
         return len(self._by_key)
 
     def mint(
-        self, platform: Platform, *, now: datetime, name: str = "", topic: str | None = None
+        self,
+        platform: Platform,
+        *,
+        now: datetime,
+        name: str = "",
+        topic: str | None = None,
+        environment: AppleEnvironment | None = None,
     ) -> Device:
-        """Make up a device of this platform; the topic is for Apple's only."""
+        """Make up a device of this platform; topic and environment are for Apple's only."""
         match platform:
             case Platform.APNS:
                 device = self._new(platform, secrets.token_hex(32), name, now)
                 device.topic = topic or DEFAULT_TOPIC
+                device.environment = environment or AppleEnvironment.PRODUCTION
                 return device
             case Platform.FCM:
                 return self._new(platform, _fcm_token(), name, now)

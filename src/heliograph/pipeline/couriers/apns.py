@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import cast
 
 from heliograph.gateways import apns
+from heliograph.gateways.apple_certificate import TOKEN_ONLY_PUSH_TYPES
 from heliograph.gateways.contract import (
     Gone,
     Interrupted,
@@ -18,6 +19,7 @@ from heliograph.gateways.contract import (
 from heliograph.model import (
     ApnsAddress,
     ApnsCredentials,
+    ApnsIdentity,
     ApnsMessage,
     DeviceNumber,
     Environment,
@@ -39,7 +41,7 @@ class ApnsCourier:
         self,
         publish: PublishId,
         message: ApnsMessage,
-        credentials: ApnsCredentials,
+        credentials: ApnsIdentity,
         *,
         tokens: ProviderTokens,
         clock: Callable[[], datetime],
@@ -50,6 +52,7 @@ class ApnsCourier:
         self._credentials = credentials
         self._tokens = tokens
         self._clock = clock
+        self._home = apns.home(credentials)
         self._elsewhere: set[DeviceNumber] = set()
         """Those who are tried in the environment that they were not thought to be in."""
 
@@ -60,18 +63,16 @@ class ApnsCourier:
             address = cast("ApnsAddress", device.address)
             topic = apns.topic(self._message, address, self._credentials)
             is_elsewhere = device.number in self._elsewhere
-            environment = address.environment or Environment.PRODUCTION
+            environment = address.environment or self._home
             if is_elsewhere:
                 environment = apns.OTHER[environment]
             sorted_out[environment, topic, is_elsewhere].append(device)
         for (environment, topic, is_elsewhere), some in sorted_out.items():
-            yield self._parcel(
-                environment,
-                topic,
-                some,
-                outcomes,
-                accepted=Sent(environment=environment) if is_elsewhere else SENT,
-            )
+            if unfit := self._unfit(environment):
+                outcomes.update(dict.fromkeys((device.number for device in some), unfit))
+                continue
+            accepted = Sent(environment=environment) if is_elsewhere else SENT
+            yield self._parcel(environment, topic, some, outcomes, accepted=accepted)
 
     def judge(self, parcel: Parcel, device: Device, response: HttpResponse) -> Outcome:
         """As the gateway says; after trying both environments, as both of them say."""
@@ -97,7 +98,7 @@ class ApnsCourier:
         """What the connection or the token failed; once, what may be in the other environment."""
         match outcome:
             case Interrupted():
-                if outcome.renew_token:
+                if outcome.renew_token and isinstance(self._credentials, ApnsCredentials):
                     self._tokens.renew(self._credentials)
                 return True
             case Suspect(reason=apns.WRONG_ENVIRONMENT) if self._has_two_environments:
@@ -106,9 +107,19 @@ class ApnsCourier:
                     return True
         return False
 
+    def _unfit(self, environment: Environment) -> Outcome | None:
+        """Why these credentials send nothing there; None if they may."""
+        if environment not in apns.environments(self._credentials):
+            return Refused("BadCertificateEnvironment")
+        is_token = isinstance(self._credentials, ApnsCredentials)
+        if not is_token and self._message.push_type in TOKEN_ONLY_PUSH_TYPES:
+            return Rejected("PushTypeNeedsToken")
+        return None
+
     @property
     def _has_two_environments(self) -> bool:
-        return len({apns.base(self._credentials, each) for each in Environment}) > 1
+        good_in = apns.environments(self._credentials)
+        return len({apns.base(self._credentials, each) for each in good_in}) > 1
 
     def _parcel(
         self,
@@ -122,6 +133,9 @@ class ApnsCourier:
         credentials = self._credentials
         origin, path = http2.split(apns.base(credentials, environment))
         prefix = path.rstrip("/")
+        token = None
+        if isinstance(credentials, ApnsCredentials):
+            token = self._tokens.current(credentials)
 
         def values(device: Device) -> Sequence[bytes]:
             return apns.values(
@@ -132,19 +146,23 @@ class ApnsCourier:
 
         fit, written = addressed(devices, values, outcomes)
         return Parcel(
-            Destination(
-                origin,
-                ca=credentials.ca,
-                identity=f"{credentials.team_id}/{credentials.key_id}",
-                gateway="apns",
-            ),
+            destination(credentials, origin),
             apns.template(
                 self._message,
                 origin=origin,
                 topic=topic,
-                token=self._tokens.current(credentials),
+                token=token,
             ),
             fit,
             written,
             accepted,
         )
+
+
+def destination(credentials: ApnsIdentity, origin: str) -> Destination:
+    """Connections to Apple as one key or certificate, which are shared with no other."""
+    if isinstance(credentials, ApnsCredentials):
+        identity = f"{credentials.team_id}/{credentials.key_id}"
+        return Destination(origin, ca=credentials.ca, identity=identity, gateway="apns")
+    shown = f"{credentials.certificate.rstrip()}\n{credentials.key}"
+    return Destination(origin, ca=credentials.ca, certificate=shown, gateway="apns")

@@ -21,6 +21,8 @@ AT_ONCE: Final = 250
 """Messages that are encrypted before the first of them goes out."""
 
 _UNUSABLE: Final = Suspect("UnusableSubscription")
+_NEW_KEY: Final = Unavailable("NewVapidKey")
+"""The pair was made by another process a moment ago, and we have not read it yet."""
 
 
 class WebCourier:
@@ -76,14 +78,17 @@ class WebCourier:
             defaultdict(lambda: ([], []))
         )
         for device, body in zip(devices, bodies, strict=True):
-            place = _place(cast("WebAddress", device.address))
+            address = cast("WebAddress", device.address)
+            place, keys = _place(address), self._instance.vapid_of(address)
             if body is None or place is None:
                 outcomes[device.number] = _UNUSABLE
-                continue
-            origin, path = place
-            fit, written = sorted_out[origin, self._instance.vapid]
-            fit.append(device)
-            written.append(webpush.values(path, body))
+            elif keys is None:
+                outcomes[device.number] = _NEW_KEY
+            else:
+                origin, path = place
+                fit, written = sorted_out[origin, keys]
+                fit.append(device)
+                written.append(webpush.values(path, body))
         parcels = []
         for (origin, keys), (fit, written) in sorted_out.items():
             try:
