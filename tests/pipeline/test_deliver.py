@@ -17,6 +17,7 @@ from builders import (
     Workshop,
     always,
     apns_address,
+    apns_certificate,
     apns_credentials,
     apns_error,
     fcm_address,
@@ -39,6 +40,7 @@ from heliograph.gateways.contract import (
 from heliograph.instances import Instance
 from heliograph.model import (
     Address,
+    ApnsMessage,
     DeviceNumber,
     Environment,
     FcmMessage,
@@ -295,6 +297,36 @@ async def test_with_one_endpoint_there_is_one_environment(workshop: Workshop) ->
     work = await errand(workshop, client, instance=instance)
 
     assert ([Suspect("BadDeviceToken")], 1) == (await work.run(), len(client.sent))
+
+
+async def test_a_certificate_of_one_environment_is_used_there(workshop: Workshop) -> None:
+    """Devices are taken to be where the certificate is good, and nowhere else is tried."""
+    client = of_environments(OK, OK)
+    certificate = apns_certificate(environments={SANDBOX})
+    instance = await workshop.instance(apns=certificate)
+    unknown, store = apns_address(), apns_address(environment=PRODUCTION)
+    work = await errand(workshop, client, unknown, store, instance=instance)
+
+    outcomes = await work.run()
+
+    assert (
+        [Sent(), Refused("BadCertificateEnvironment")],
+        ["https://api.sandbox.push.apple.com"],
+    ) == (
+        outcomes,
+        [request.url.partition("/3/")[0] for request in client.sent],
+    )
+
+
+async def test_what_needs_a_token_is_not_sent_with_a_certificate(workshop: Workshop) -> None:
+    """Apple takes Live Activities from keys only."""
+    client = always(OK)
+    instance = await workshop.instance(apns=apns_certificate())
+    work = await errand(workshop, client, instance=instance)
+    activity = ApnsMessage(b"{}", push_type="liveactivity")
+    work.publish = replace(work.publish, messages=Messages(apns=activity))
+
+    assert ([Rejected("PushTypeNeedsToken")], []) == (await work.run(), client.sent)
 
 
 # --- Google's budget -----------------------------------------------------------------
