@@ -13,10 +13,10 @@ from heliograph.bench.sink import Shape
 from heliograph.model import Gateway
 
 _WIDTH: Final = 880
-_LEFT: Final = 250
-_BARS: Final = 520
-_BAR: Final = 9
-_ROW: Final = 30
+_LEFT: Final = 220
+_BARS: Final = 570
+_BAR: Final = 10
+_ROW: Final = 36
 _PANEL_HEAD: Final = 46
 _PANEL_FOOT: Final = 34
 _TOP: Final = 70
@@ -136,10 +136,10 @@ def _panel(title: str, rows: Sequence[Bars], scale: Scale, *, top: int) -> Itera
 
 def _row(row: Bars, scale: Scale, *, top: int) -> Iterable[str]:
     is_ours = row.name.startswith(OURS)
-    yield _text(_LEFT - 12, top + 15, row.name, "text ours" if is_ours else "text", "end")
+    yield _text(_LEFT - 12, top + 17, row.name, "text ours" if is_ours else "text", "end")
     for place, shape in enumerate(shape for shape in Shape if shape in row.values):
         value = row.values[shape]
-        width, y = max(scale.width(value), 1), top + 1 + place * (_BAR + 1)
+        width, y = max(scale.width(value), 1), top + 1 + place * (_BAR + 2)
         kind = f"our-{shape}" if is_ours else shape
         yield (
             f'<rect class="{kind}" x="{_LEFT}" y="{y}" width="{width:.1f}" height="{_BAR}" rx="2"/>'

