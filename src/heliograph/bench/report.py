@@ -160,7 +160,9 @@ def _table(results: Results, gateway: Gateway, shape: Shape) -> Table:
 
 def _plain_table(title: str, columns: Sequence[str], *, left: int) -> Table:
     """A table without lines, whose first columns are words and the others numbers."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0)
+    )
     for place, column in enumerate(columns):
         is_word = place < left
         table.add_column(column, justify="left" if is_word else "right", no_wrap=not is_word)

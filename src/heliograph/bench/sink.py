@@ -58,6 +58,11 @@ _CREDIT: Final = 2**24
 _FEWEST_ALIKE: Final = 4
 """Requests of one size in one read for which it pays to check them all at once."""
 
+_DATA: Final = int(Kind.DATA)
+_HEADERS: Final = int(Kind.HEADERS)
+_ASKING: Final = frozenset({int(Kind.SETTINGS), int(Kind.PING)})
+"""As numbers: an enumeration's members are slow to come by."""
+
 _GREETING: Final = settings(
     {Setting.MAX_CONCURRENT_STREAMS: MAX_STREAMS, Setting.INITIAL_WINDOW_SIZE: 2**20}
 ) + window_update(0, 2**30)
@@ -78,6 +83,7 @@ class Sink(asyncio.BufferedProtocol):
         self._shape = shape
         self._tally = tally
         self._echoes = Echoes() if is_echo else None
+        self._looked_into = _ASKING | {_HEADERS} if is_echo else _ASKING
         self._buffer = memoryview(bytearray(_BUFFER_BYTES))
         self._filled = 0
         self._is_new = True
@@ -119,11 +125,11 @@ class Sink(asyncio.BufferedProtocol):
     def _receive_frames(self, data: bytes, at: int) -> int:
         end = len(data)
         ended: list[bytes] = []
-        are_alike = True
+        are_alike = self._echoes is None
         while end - at >= HEAD_BYTES:
             head, flags, _ = HEAD.unpack_from(data, at)
             length, kind = head >> 8, head & 0xFF
-            if are_alike and kind == Kind.HEADERS and self._echoes is None:
+            if are_alike and kind == _HEADERS:
                 count, size, body = alike(data, at)
                 if count:
                     first = at + 5
@@ -135,7 +141,11 @@ class Sink(asyncio.BufferedProtocol):
             following = at + HEAD_BYTES + length
             if following > end:
                 break
-            if self._receive_frame(kind, flags, data[at:following]):
+            if kind in self._looked_into:
+                self._look(kind, flags, data[at:following])
+            elif kind == _DATA:
+                self._consumed += length
+            if kind <= _HEADERS and flags & END_STREAM:
                 ended.append(data[at + 5 : at + HEAD_BYTES])
             at = following
         if self._consumed > _CREDIT:
@@ -145,17 +155,13 @@ class Sink(asyncio.BufferedProtocol):
             self._answer(ended)
         return at
 
-    def _receive_frame(self, kind: int, flags: int, whole: bytes) -> bool:
-        """Take any frame; whether a request ends with it."""
-        if kind == Kind.DATA:
-            self._consumed += len(whole) - HEAD_BYTES
-        elif kind == Kind.HEADERS:
-            if self._echoes is not None:
-                self._echoes.read(whole[5:HEAD_BYTES], flags, whole[HEAD_BYTES:])
-        elif kind in (Kind.SETTINGS, Kind.PING) and not flags & ACK:
+    def _look(self, kind: int, flags: int, whole: bytes) -> None:
+        """Take a frame that says something."""
+        if self._echoes is not None and kind == _HEADERS:
+            self._echoes.read(whole[5:HEAD_BYTES], flags, whole[HEAD_BYTES:])
+        elif not flags & ACK:
             payload = whole[HEAD_BYTES:] if kind == Kind.PING else b""
             self._transport.write(frame(Kind(kind), ACK, 0, payload))
-        return kind in (Kind.DATA, Kind.HEADERS) and bool(flags & END_STREAM)
 
     def _answer(self, stream_ids: list[bytes]) -> None:
         self._tally.requests += len(stream_ids)
