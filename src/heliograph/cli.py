@@ -16,6 +16,8 @@ from rich.table import Table
 
 from heliograph import __version__, app, config, dev, doctor, logs
 from heliograph.auth import user_problem
+from heliograph.bench import command as bench
+from heliograph.bench.sink import Shape
 from heliograph.client.errors import PusherError
 from heliograph.client.publish import PushNotifications
 from heliograph.config import Settings
@@ -29,6 +31,7 @@ from heliograph.model import (
     ApnsIdentity,
     DeviceId,
     DeviceNumber,
+    Gateway,
     UserId,
     VapidKeys,
     gateway_of,
@@ -185,6 +188,48 @@ def examine() -> None:
         )
         _out.print(f"{mark} {finding.subject}: {finding.sentence}", highlight=False)
     raise typer.Exit(1 if any(each.grade == "fault" for each in findings) else 0)
+
+
+@commands.command("bench")
+def measure(
+    *,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each sender has its turn.")] = 3,
+    count: Annotated[
+        int | None,
+        typer.Option(min=1, help="Notifications in a turn, at most. Default: about a second's."),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Senders whose name contains this; may be repeated."),
+    ] = None,
+    gateway: Annotated[
+        list[Gateway] | None, typer.Option(help="Only this gateway; may be repeated.")
+    ] = None,
+    shape: Annotated[list[Shape] | None, typer.Option(help="Only replies of this shape.")] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="One round of at most 500: shows that it works.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for bench.md and bench.svg.", file_okay=False)
+    ] = None,
+    node_modules: Annotated[
+        Path, typer.Option(help="Where npm has put @parse/node-apn and web-push.")
+    ] = bench.NODE_MODULES,
+) -> None:
+    """Measure what sending costs: our sender and others, in turns, to a sink on this machine."""
+    bench.run(
+        bench.Wishes(
+            rounds=rounds,
+            count=count,
+            is_quick=quick,
+            only=tuple(only or ()),
+            gateways=tuple(gateway or Gateway),
+            shapes=tuple(shape or Shape),
+            output=output,
+            node_modules=node_modules,
+        ),
+        _out,
+    )
 
 
 # --- instances -----------------------------------------------------------------------

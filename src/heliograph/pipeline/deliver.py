@@ -83,6 +83,10 @@ class Deliver:
         courier = self._courier(publish, instance, gateway)
         if isinstance(courier, Refused):
             return dict.fromkeys((device.number for device in devices), courier)
+        return await self.carry(courier, devices)
+
+    async def carry(self, courier: Courier, devices: Sequence[Device]) -> Outcomes:
+        """Let a courier send to devices, again where that is free; what each was answered."""
         outcomes: Outcomes = {}
         left = devices
         for _ in range(SENDS):
@@ -118,7 +122,7 @@ class Deliver:
             case Gateway.WEB if message is not None:
                 return WebCourier(
                     webpush.aged(message, age),
-                    instance,
+                    instance.vapid_of,
                     encryption=self._encryption,
                     tokens=self._vapid_tokens,
                     clock=self._clock,

@@ -7,7 +7,6 @@ from typing import Final, cast
 
 from heliograph.gateways import webpush
 from heliograph.gateways.contract import Outcome, Refused, Suspect, Unavailable
-from heliograph.instances import Instance
 from heliograph.model import VapidKeys, WebAddress, WebMessage
 from heliograph.pipeline.couriers.contract import Outcomes, Parcel
 from heliograph.storage.devices import Device
@@ -31,15 +30,24 @@ class WebCourier:
     def __init__(
         self,
         message: WebMessage,
-        instance: Instance,
+        keys_of: Callable[[WebAddress], VapidKeys | None],
         *,
         encryption: Encryption,
         tokens: VapidTokens,
         clock: Callable[[], datetime],
     ) -> None:
-        """Carry a message, and what it is signed and encrypted with."""
+        """
+        Carry a message, and what it is signed and encrypted with.
+
+        Args:
+            message: What to send.
+            keys_of: The pair that a subscription is bound to; None if we do not know it yet.
+            encryption: What makes it unreadable to all but one browser.
+            tokens: What proves who we are.
+            clock: The time.
+        """
         self._message = message
-        self._instance = instance
+        self._keys_of = keys_of
         self._encryption = encryption
         self._tokens = tokens
         self._clock = clock
@@ -79,7 +87,7 @@ class WebCourier:
         )
         for device, body in zip(devices, bodies, strict=True):
             address = cast("WebAddress", device.address)
-            place, keys = _place(address), self._instance.vapid_of(address)
+            place, keys = _place(address), self._keys_of(address)
             if body is None or place is None:
                 outcomes[device.number] = _UNUSABLE
             elif keys is None:
