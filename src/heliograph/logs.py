@@ -26,6 +26,7 @@ class Event(StrEnum):
     CREDENTIALS_REFUSED = "credentials_refused"
     REQUEST_FAILED = "request_failed"
     WORKER_FAILED = "worker_failed"
+    ENCRYPTION_PROCESS_LOST = "encryption_process_lost"
 
 
 def configure(*, level: str, style: Literal["auto", "console", "json"]) -> None:
