@@ -5,9 +5,8 @@ Everybody encrypts the same 212 bytes for browsers that are all different. ``ECD
 product on P-256 and nothing else: no message can cost less, and what the rest is measured
 in, since microseconds are the machine's. Each candidate has a process of its own on one
 core. The second table is the product's ``Encryption`` with processes, several batches at
-once, by the clock and by CPU; hold it against what the machine gives at that moment to as
-many processes that do nothing but ECDH. The third says how many messages make it worth
-while to ask a process. Rounds are interleaved.
+once. The third says how many messages make it worth while to ask a process. Rounds are
+interleaved.
 
     python benchmarks/encryption.py --rounds 5
 
@@ -52,9 +51,8 @@ TEXT: Final = b'{"web":{"notification":{"title":"Hello","body":"' + b"x" * 160 +
 COUNT: Final = 1000
 WARM: Final = 50
 BATCH: Final = 1000
-BATCHES: Final = 5
+BATCHES: Final = 10
 """More browsers than are kept ready for use: each is new."""
-MACHINE: Final = "(only ECDH)"
 KEYS: Final = ("each", "one")
 PROCESSES: Final = (0, 1, 2)
 SIZES: Final = (1, 4, 8, 16, 32, 64, 128)
@@ -219,7 +217,12 @@ async def encryption(
 
 
 async def rate(processes: int, share_key: str, crowd: list[WebAddress]) -> list[float]:
-    """Messages a second, and CPU microseconds of ours and of the processes for each."""
+    """
+    Messages a second, and CPU microseconds of ours and of the processes for each.
+
+    A second without the time that the processes stood ready to run while the cores were
+    busy with something else, which the kernel counts.
+    """
     async with encryption(processes, share_key=share_key == "one") as (built, crew):
 
         async def send(address_batches: list[list[WebAddress]]) -> None:
@@ -227,28 +230,14 @@ async def rate(processes: int, share_key: str, crowd: list[WebAddress]) -> list[
 
         batches = [crowd[start : start + BATCH] for start in range(0, len(crowd), BATCH)]
         await send([batch[:WARM] for batch in batches])
-        started, before = time.perf_counter(), cpu_seconds(crew)
+        started, before = time.perf_counter(), scheduled(crew)
         await send(batches)
-        seconds, after = time.perf_counter() - started, cpu_seconds(crew)
-    spent = [(late - early) / len(crowd) * 1e6 for early, late in zip(before, after, strict=True)]
-    return [len(crowd) / seconds, *spent]
-
-
-def machine(processes: int) -> list[float]:
-    """What the machine has to give at this moment: products a second, of so many processes."""
-    running = [child("--products") for _ in range(processes)]
-    each = [json.loads(process.communicate()[0]) for process in running]
-    return [sum(each), 0, 1e6 * len(each) / sum(each)]
-
-
-def products() -> float:
-    """Products a second by the clock, for a second."""
-    subject = ecdh(browsers(1))
-    done, started = 0, time.perf_counter()
-    while (seconds := time.perf_counter() - started) < 1:
-        subject(0)
-        done += 1
-    return done / seconds
+        seconds, after = time.perf_counter() - started, scheduled(crew)
+    here, there, waited, waited_here = (
+        late - early for early, late in zip(before, after, strict=True)
+    )
+    lost = waited / processes if processes else waited_here
+    return [len(crowd) / (seconds - lost), *(x / len(crowd) * 1e6 for x in (here, there))]
 
 
 async def latency(processes: int, size: int, crowd: list[WebAddress]) -> float:
@@ -262,10 +251,16 @@ async def latency(processes: int, size: int, crowd: list[WebAddress]) -> float:
         return (time.perf_counter() - started) / len(batches) * 1e3
 
 
-def cpu_seconds(crew: Processes) -> tuple[float, float]:
-    """What we have used, and what our processes have, so far."""
-    files = [Path(f"/proc/{process.pid}/schedstat") for process in crew.ready()]
-    return time.process_time(), sum(int(file.read_text().split()[0]) for file in files) / 1e9
+def scheduled(crew: Processes) -> list[float]:
+    """Seconds so far: CPU of ours, CPU of our processes, and what they and we waited for one."""
+
+    def of(pid: int | str) -> list[float]:
+        fields = Path(f"/proc/{pid}/schedstat").read_text().split()
+        return [int(field) / 1e9 for field in fields[:2]]
+
+    here, waited_here = of("self")
+    each = [of(process.pid) for process in crew.ready()]
+    return [here, sum(on for on, _ in each), sum(wait for _, wait in each), waited_here]
 
 
 # --- the rounds ----------------------------------------------------------------------
@@ -285,8 +280,6 @@ def rounds(count: int) -> tuple[Found, Found, Found]:
         for _ in progress.track(range(count)):
             for name in names:
                 messages.setdefault((name,), []).append([alone(name)])
-            for processes in PROCESSES[1:]:
-                batches.setdefault((MACHINE, processes), []).append(machine(processes))
             for keys, processes in product_of(KEYS, PROCESSES):
                 found = runner.run(rate(processes, keys, crowd))
                 batches.setdefault((keys, processes), []).append(found)
@@ -341,13 +334,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--measure", metavar="NAME", help="be a candidate")
-    parser.add_argument("--products", action="store_true", help="say what the machine has to give")
     arguments = parser.parse_args()
     if arguments.measure:
         print(measure(arguments.measure))
-        return
-    if arguments.products:
-        print(products())
         return
     messages, batches, sizes = rounds(arguments.rounds)
     show_messages(messages)

@@ -40,6 +40,9 @@ SLICE: Final = 16
 CHUNK: Final = 64
 """Messages that a process is asked for at once, at most; to ask costs as much as one."""
 
+AHEAD: Final = 2
+"""Chunks of one batch that a process has at once: one waits for it while we are busy."""
+
 
 class Encryption:
     """Encrypts for browsers, here and in processes."""
@@ -102,9 +105,9 @@ class Encryption:
         return bodies
 
     async def _there(
-        self, plaintext: bytes, browsers: Sequence[Browser], processes: Sequence[Process]
+        self, plaintext: bytes, browsers: Sequence[Browser], processes: list[Process]
     ) -> Bodies:
-        """Each process takes a chunk when it is free; what one dies with is done here."""
+        """Each process takes chunks as fast as it can; what one dies with is done here."""
         size = min(CHUNK, -(-len(browsers) // len(processes)))
         starts = range(0, len(browsers), size)
         waiting = deque(starts)
@@ -119,7 +122,7 @@ class Encryption:
                 is_there = bodies is not None
                 done[start] = await self._here(plaintext, some) if bodies is None else bodies
 
-        await asyncio.gather(*map(feed, processes))
+        await asyncio.gather(*map(feed, processes * AHEAD))
         for start in waiting:
             done[start] = await self._here(plaintext, browsers[start : start + size])
         return [body for start in starts for body in done[start]]

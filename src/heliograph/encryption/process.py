@@ -77,7 +77,7 @@ class Processes:
 
 
 class Process:
-    """One process, which encrypts one chunk at a time."""
+    """One process, which answers in the order in which it is asked."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         """Speak to a process through its pipes."""
@@ -117,19 +117,16 @@ class Process:
 
     async def encrypt(self, chunk: Chunk) -> Bodies | None:
         """The chunk's bodies; None if the process ended, and nothing came of it."""
-        async with self._turn:
-            if self._writer.is_closing():  # uvloop's transport would say RuntimeError
-                return None
-            try:
-                data = to_wire(chunk)
-                self._writer.write(len(data).to_bytes(LENGTH_BYTES, "big") + data)
-                await self._writer.drain()
+        if self._writer.is_closing():  # uvloop's transport would say RuntimeError
+            return None
+        data = to_wire(chunk)
+        self._writer.write(len(data).to_bytes(LENGTH_BYTES, "big") + data)
+        try:
+            async with self._turn:  # whose waiters are served in the order of their writes
                 answer = await self._read()
-            except ConnectionError:
-                return None
-            except asyncio.CancelledError:
-                self._kill()  # what it answers now would be taken for the next one's
-                raise
+        except asyncio.CancelledError:
+            self._kill()  # what it answers now would be taken for the next one's
+            raise
         return None if answer is None else bodies_of(answer)
 
     async def ended(self) -> int:
