@@ -30,8 +30,8 @@ SMALL: Final = 16
 """
 A batch of this many is encrypted here; processes are for larger ones.
 
-To ask a process takes as long as two messages, and two processes are faster than none
-from about this many on. Below it, a process would not earn its memory.
+To ask a process takes as long as one or two messages, so that for fewer it is faster to
+encrypt them, and a server that never sends to more does not pay for a process.
 """
 
 SLICE: Final = 16
