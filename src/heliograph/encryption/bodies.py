@@ -1,7 +1,7 @@
 """
 What each browser gets: the text of a message, encrypted for it alone.
 
-A message costs two products on P-256, and nothing in Python makes them cheaper. Threads
+A message costs one or two products on P-256, and nothing in Python makes them cheaper. Threads
 make it worse, since what surrounds a product needs the interpreter. So a large batch goes
 to processes, in chunks. A small one is encrypted here, and so is every batch while no
 process is ready: nothing waits for one to come back.
