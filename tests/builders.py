@@ -24,6 +24,8 @@ from hypothesis import HealthCheck, settings
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from heliograph.encryption.bodies import Encryption
+from heliograph.encryption.process import Processes
 from heliograph.errors import TransportError
 from heliograph.instances import Instance, Instances
 from heliograph.metrics import Metrics
@@ -70,7 +72,6 @@ from heliograph.storage.database import Database
 from heliograph.storage.publishes import Progress, Publish
 from heliograph.storage.work import Batch
 from heliograph.transport.client import Client, Destination
-from heliograph.transport.encryption import Encryption
 from heliograph.wire import ece, http2
 from heliograph.wire.http import HttpRequest, HttpResponse
 from heliograph.wire.http2 import Template
@@ -471,7 +472,11 @@ class Workshop:
 
     def deliver(self, client: Client, **pace: Any) -> Deliver:
         return Deliver(
-            client, Encryption(self.random), vapid_subject=SUBJECT, clock=self.clock, **pace
+            client,
+            Encryption(processes=Processes(0), share_key=False, randomness=self.random),
+            vapid_subject=SUBJECT,
+            clock=self.clock,
+            **pace,
         )
 
     def worker(

@@ -28,6 +28,8 @@ from heliograph.api.beams.routes import Beams
 from heliograph.api.middleware import Doorkeeper
 from heliograph.api.problems import Problem, answer_http_exception, answer_problem
 from heliograph.config import Settings, parse_listen, variable
+from heliograph.encryption.bodies import Encryption
+from heliograph.encryption.process import Processes
 from heliograph.errors import ConfigurationError
 from heliograph.instances import Instances
 from heliograph.logs import Event
@@ -41,7 +43,6 @@ from heliograph.registry import Registry
 from heliograph.serving import Tls, address_of, bind, serving, stop_signals
 from heliograph.storage.database import Database
 from heliograph.transport.client import Client
-from heliograph.transport.encryption import Encryption
 from heliograph.wire import vapid
 from heliograph.wire.seal import Seal
 
@@ -104,7 +105,11 @@ async def product(settings: Settings, *, extra_ca: str | None = None) -> AsyncIt
             max_devices_per_user=settings.max_devices_per_user,
         )
         accept = Accept(database, queue, metrics, clock=now, randomness=secrets.token_bytes)
-        encryption = Encryption(secrets.token_bytes)
+        encryption = Encryption(
+            processes=Processes(settings.web_push_processes),
+            share_key=settings.web_push_shared_key,
+            randomness=secrets.token_bytes,
+        )
         stack.push_async_callback(encryption.close)
         deliver = Deliver(
             client,

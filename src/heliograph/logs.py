@@ -30,6 +30,7 @@ class Event(StrEnum):
     CONNECTION_LOST = "connection_lost"
     REQUEST_FAILED = "request_failed"
     WORKER_FAILED = "worker_failed"
+    ENCRYPTION_PROCESS_LOST = "encryption_process_lost"
 
 
 def configure(*, level: str, style: Literal["auto", "console", "json"]) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Final
 
+from heliograph.encryption.bodies import Encryption
 from heliograph.errors import EgressDenied, NotProcessed, TransportError
 from heliograph.gateways import fcm, webpush
 from heliograph.gateways.contract import Interrupted, Outcome, Refused, Suspect, Unavailable
@@ -26,7 +27,6 @@ from heliograph.pipeline.couriers.web import WebCourier
 from heliograph.storage.devices import Device
 from heliograph.storage.publishes import Publish
 from heliograph.transport.client import Client
-from heliograph.transport.encryption import Encryption
 from heliograph.transport.pace import Pace
 from heliograph.transport.tokens import AccessTokens, ProviderTokens, VapidTokens
 from heliograph.wire.http import HttpResponse

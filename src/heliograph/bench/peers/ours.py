@@ -28,6 +28,8 @@ import uvloop
 from heliograph.bench.peers.browsers import browsers
 from heliograph.bench.peers.meter import Meter, context, print_report, read_task
 from heliograph.bench.work import FCM_MESSAGE, HOLE, PROJECT, Report, Task
+from heliograph.encryption.bodies import Encryption
+from heliograph.encryption.process import Processes
 from heliograph.gateways.contract import Outcome, Sent
 from heliograph.model import (
     Address,
@@ -53,7 +55,6 @@ from heliograph.pipeline.couriers.web import WebCourier
 from heliograph.pipeline.deliver import Deliver
 from heliograph.storage.devices import Device
 from heliograph.transport.client import Client
-from heliograph.transport.encryption import Encryption
 from heliograph.transport.pace import Pace
 from heliograph.transport.tokens import AccessTokens, ProviderTokens, VapidTokens
 from heliograph.wire.http2 import Connection, Template
@@ -76,7 +77,9 @@ _UNLIMITED: Final = 10**12
 async def send_by_product(task: Task, meter: Meter) -> Report:
     """Do a task as a worker does: a few batches at a time, from devices to outcomes."""
     client = Client(allowed=[ip_network("127.0.0.0/8")], extra_ca=_ca(task))
-    encryption = Encryption(os.urandom)
+    encryption = Encryption(
+        processes=Processes(0), share_key=task.variant == SHARED_KEY, randomness=os.urandom
+    )
     deliver = Deliver(client, encryption, vapid_subject=task.subject, clock=_now)
     courier, devices = _courier(task, client, encryption), _devices(task)
     outcomes = await deliver.carry(courier, devices[:1])

@@ -5,18 +5,18 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from typing import Final, cast
 
+from heliograph.encryption.bodies import Encryption
 from heliograph.gateways import webpush
 from heliograph.gateways.contract import Outcome, Refused, Suspect, Unavailable
 from heliograph.model import VapidKeys, WebAddress, WebMessage
 from heliograph.pipeline.couriers.contract import Outcomes, Parcel
 from heliograph.storage.devices import Device
 from heliograph.transport.client import Destination
-from heliograph.transport.encryption import Encryption
 from heliograph.transport.tokens import VapidTokens
 from heliograph.wire import http2
 from heliograph.wire.http import HttpResponse
 
-AT_ONCE: Final = 250
+AT_ONCE: Final = 256
 """Messages that are encrypted before the first of them goes out."""
 
 _UNUSABLE: Final = Suspect("UnusableSubscription")
