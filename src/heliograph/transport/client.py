@@ -147,7 +147,7 @@ class Client:
                 shared.append((name, None))
             else:
                 shared.append((name, value))
-        own += (b"%d" % len(request.body), request.body)
+        own.append(request.body)
         key = (origin, request.method, *shared)
         template = self._templates.get(key)
         if template is None:
@@ -323,4 +323,4 @@ def _template(method: str, authority: str, headers: Sequence[tuple[str, str | No
         if not name.isprintable() or not (value is None or value.isprintable()):
             raise ValueError(f"{name} has characters that no header field may have")
         fields.append((name.encode("ascii"), None if value is None else value.encode()))
-    return Template((*fields, (b"content-length", None)), None)
+    return Template(tuple(fields), None)
