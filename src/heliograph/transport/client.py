@@ -127,7 +127,6 @@ class Client:
         Returns:
             For each request what ``send`` would have returned or raised, in their order.
         """
-        template, values = _until_templates_know_lengths(template, values)
         batch = Batch(template, values)
         if destination in self._speaks_http1 or not destination.origin.startswith("https://"):
             batch.results = [SpeaksHttp1()] * len(values)
@@ -261,18 +260,3 @@ def _context(ca: str | None, certificate: str | None) -> ssl.SSLContext:
         finally:
             Path(path).unlink()
     return context
-
-
-def _until_templates_know_lengths(
-    template: Template, values: Sequence[Sequence[bytes]]
-) -> tuple[Template, Sequence[Sequence[bytes]]]:
-    body = template.body
-    if isinstance(body, bytes):
-        length = (b"content-length", b"%d" % len(body))
-        return Template((*template.fields, length), body), values
-    before, after = body or (b"", b"")
-    own = []
-    for *others, middle in values:
-        whole = before + middle + after
-        own.append((*others, b"%d" % len(whole), whole))
-    return Template((*template.fields, (b"content-length", None)), None), own

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from heliograph.wire.http import HttpRequest
-from heliograph.wire.http2.fields import Template
+from heliograph.wire.http2.templates import Template
 
 
 def template(
