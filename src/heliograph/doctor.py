@@ -29,7 +29,6 @@ from heliograph.model import (
 from heliograph.pipeline.couriers.apns import destination
 from heliograph.transport.client import Client
 from heliograph.transport.tokens import AccessTokens
-from heliograph.wire import http2
 
 _GOOD_TOKEN_LENGTH: Final = 16
 _NO_DEVICE: Final = "0" * 64
@@ -128,15 +127,14 @@ async def _try_apns(credentials: ApnsIdentity, client: Client) -> Outcome | str:
     if isinstance(credentials, ApnsCredentials):
         token = apns.provider_token(credentials, now=now())
     message = ApnsMessage(payload=b'{"aps":{}}', push_type="background", priority=5)
-    address = ApnsAddress(_NO_DEVICE)
-    origin, path = http2.split(apns.base(credentials, apns.home(credentials)))
+    origin, prefix = apns.place(credentials, apns.home(credentials))
     template = apns.template(
         message,
         origin=origin,
-        topic=apns.topic(message, address, credentials),
+        topic=apns.topic(message, credentials.topic),
         token=token,
     )
-    values = apns.values(address, prefix=path.rstrip("/"), apns_id=_NO_MESSAGE)
+    values = apns.values(prefix, ApnsAddress(_NO_DEVICE), _NO_MESSAGE)
     (response,) = await client.exchange(destination(credentials, origin), template, [values])
     if isinstance(response, TransportError):
         return f"cannot be reached: {response}"

@@ -11,6 +11,7 @@ which never leave the product.
 
 import hashlib
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -302,18 +303,24 @@ def time_ordered_uuid(now: datetime, randomness: bytes) -> str:
     return str(uuid.UUID(bytes=milliseconds.to_bytes(6, "big") + bytes(tail)))
 
 
-def delivery_id(publish: PublishId, device: DeviceId) -> str:
+def delivery_ids(publish: PublishId) -> Callable[[DeviceNumber], str]:
     """
     The UUID of one publish to one device; the same at every attempt.
 
     It goes out as ``apns-id``, so that a repeat after a crash is recognisable. It is
-    derived, not stored: version 8 (RFC 9562 §5.8) over a SHA-256 of both ids. Spelt by
-    hand, because there is one for every device, and ``uuid.UUID`` costs three times as much.
+    derived, not stored: version 8 (RFC 9562 §5.8), of which a SHA-256 of the publish's id
+    gives 74 bits, and the device's number, masked by more of that hash, the other 48.
+    There is one for every device, so it is spelt by hand.
     """
-    digest = hashlib.sha256(f"{publish}/{device}".encode()).hexdigest()
-    variant = _VARIANTS[digest[16]]
-    return f"{digest[:8]}-{digest[8:12]}-8{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
+    digest = hashlib.sha256(publish.encode()).hexdigest()
+    variant = "89ab"[int(digest[16], 16) % 4]
+    head = f"{digest[:8]}-{digest[8:12]}-8{digest[13:16]}-{variant}{digest[17:20]}-"
+    mask = int(digest[20:32], 16)
+
+    def delivery_id(device: DeviceNumber) -> str:
+        return f"{head}{(device ^ mask) & _48_BITS:012x}"
+
+    return delivery_id
 
 
-_VARIANTS: Final = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
-"""A hexadecimal digit with its two upper bits set to 10 (RFC 9562 §4.1)."""
+_48_BITS: Final = (1 << 48) - 1

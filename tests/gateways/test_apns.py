@@ -76,11 +76,14 @@ def requested(
     **changes: str,
 ) -> HttpRequest:
     address, ours = ApnsAddress(TOKEN, topic, environment), credentials(**changes)
-    base = apns.base(ours, environment or Environment.PRODUCTION)
+    origin, prefix = apns.place(ours, environment or Environment.PRODUCTION)
     template = apns.template(
-        message, origin=base, topic=apns.topic(message, address, ours), token="a.b.c"
+        message,
+        origin=origin,
+        topic=apns.topic(message, topic or ours.topic),
+        token="a.b.c",
     )
-    return http2.request(template, apns.values(address, prefix="", apns_id=apns_id))
+    return http2.request(template, apns.values(prefix, address, apns_id))
 
 
 def reply(status: int, *, retry_after: str | None = None, **body: object) -> HttpResponse:
@@ -204,9 +207,11 @@ def test_a_devices_own_topic_wins() -> None:
 
 def test_a_path_before_apples_is_kept() -> None:
     """An endpoint may have a path of its own, for a relay."""
-    path, _ = apns.values(ApnsAddress(TOKEN), prefix="/relay", apns_id=APNS_ID)
+    relayed = credentials(endpoint="https://apple.example.com/relay/")
 
-    assert f"/relay/3/device/{TOKEN}".encode() == path
+    assert ("https://apple.example.com", b"/relay/3/device/") == apns.place(
+        relayed, Environment.SANDBOX
+    )
 
 
 def test_with_a_certificate_there_is_no_token() -> None:

@@ -48,7 +48,7 @@ from heliograph.model import (
     Messages,
     WebAddress,
     WebMessage,
-    delivery_id,
+    delivery_ids,
 )
 from heliograph.pipeline.deliver import SENDS, Deliver
 from heliograph.storage.devices import Device
@@ -217,7 +217,7 @@ async def test_every_attempt_carries_the_same_id(workshop: Workshop) -> None:
     await work.run()
 
     (device,) = work.devices
-    assert [delivery_id(work.publish.id, device.id)] * 3 == client.headers("apns-id")
+    assert [delivery_ids(work.publish.id)(device.number)] * 3 == client.headers("apns-id")
 
 
 async def test_a_goodbye_that_blames_our_key_is_a_refusal(workshop: Workshop) -> None:

@@ -39,13 +39,14 @@ async def push(
     """A good notification for a new device."""
     address = await gateways.mint(Gateway.APNS)
     assert isinstance(address, ApnsAddress)
+    origin, prefix = apns.place(gateways.apns, Environment.PRODUCTION)
     template = apns.template(
         ApnsMessage(b'{"aps":{}}', collapse_id=collapse_id),
-        origin=apns.base(gateways.apns, Environment.PRODUCTION),
+        origin=origin,
         topic=gateways.apns.topic,
         token=apns.provider_token(gateways.apns, now=gateways.clock()),
     )
-    values = apns.values(address, prefix="", apns_id="00000000-0000-8000-8000-000000000000")
+    values = apns.values(prefix, address, "00000000-0000-8000-8000-000000000000")
     request = http2.request(template, values)
     return await client.send(request, ca=gateways.ca)
 

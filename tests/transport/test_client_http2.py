@@ -69,17 +69,13 @@ async def test_a_publish_reaches_the_sandboxs_devices() -> None:
         )
         token = apns.provider_token(credentials, now=utc_now())
         message = ApnsMessage(payload=b'{"aps":{"alert":"100% sure"}}')
-        base = apns.base(credentials, Environment.SANDBOX)
-        template = apns.template(message, origin=base, topic=credentials.topic, token=token)
+        origin, prefix = apns.place(credentials, Environment.SANDBOX)
+        template = apns.template(message, origin=origin, topic=credentials.topic, token=token)
         values = [
-            apns.values(
-                ApnsAddress(device.token),
-                prefix="",
-                apns_id=f"00000000-0000-4000-8000-{number:012}",
-            )
+            apns.values(prefix, ApnsAddress(device.token), f"00000000-0000-4000-8000-{number:012}")
             for number, device in enumerate(devices)
         ]
-        destination = Destination(base, ca=AUTHORITY.ca_pem)
+        destination = Destination(origin, ca=AUTHORITY.ca_pem)
         results = await client.exchange(destination, template, values)
         received = {entry.device.token for entry in sandbox.inbox.entries()}
 

@@ -156,13 +156,19 @@ def base(credentials: ApnsIdentity, environment: Environment) -> str:
     return (ours or HOSTS[environment]).rstrip("/")
 
 
+def place(credentials: ApnsIdentity, environment: Environment) -> tuple[str, bytes]:
+    """Origin, and the path up to the device's token, of one of Apple's two worlds."""
+    origin, path = http2.split(base(credentials, environment))
+    return origin, f"{path.rstrip('/')}/3/device/".encode("ascii")
+
+
 def template(message: ApnsMessage, *, origin: str, topic: str, token: str | None) -> Template:
     """
     What the requests of one publish have in common.
 
     Args:
         message: One without ``problems``.
-        origin: From ``base``.
+        origin: From ``place``.
         topic: From ``topic``.
         token: From ``provider_token``; None if a certificate says who we are.
     """
@@ -181,21 +187,20 @@ def template(message: ApnsMessage, *, origin: str, topic: str, token: str | None
     return http2.template("POST", origin, None, headers, message.payload)
 
 
-def values(address: ApnsAddress, *, prefix: str, apns_id: str) -> tuple[bytes, bytes]:
+def values(prefix: bytes, address: ApnsAddress, apns_id: str) -> tuple[bytes, bytes]:
     """
     What one delivery puts into the template.
 
     Args:
+        prefix: From ``place``.
         address: The device.
-        prefix: The path of ``base``, without a slash at its end.
-        apns_id: A lower-case UUID, the same at every attempt (``model.delivery_id``).
+        apns_id: A lower-case UUID, the same at every attempt (``model.delivery_ids``).
     """
-    return f"{prefix}/3/device/{address.token}".encode("ascii"), apns_id.encode("ascii")
+    return prefix + address.token.encode("ascii"), apns_id.encode("ascii")
 
 
-def topic(message: ApnsMessage, address: ApnsAddress, credentials: ApnsIdentity) -> str:
-    """The ``apns-topic``: the device's bundle id, or the credentials', and the type's suffix."""
-    bundle_id = address.topic or credentials.topic
+def topic(message: ApnsMessage, bundle_id: str) -> str:
+    """The ``apns-topic``: the app's bundle id, and the suffix of the push type."""
     suffix = TOPIC_SUFFIXES.get(message.push_type, "")
     return bundle_id if bundle_id.endswith(suffix) else bundle_id + suffix
 

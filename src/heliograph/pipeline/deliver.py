@@ -21,7 +21,7 @@ from heliograph.logs import Event
 from heliograph.logs import get as log
 from heliograph.model import DeviceNumber, FcmCredentials, Gateway
 from heliograph.pipeline.couriers.apns import ApnsCourier
-from heliograph.pipeline.couriers.contract import Courier, Outcomes, Parcel
+from heliograph.pipeline.couriers.contract import SENT, Courier, Outcomes, Parcel
 from heliograph.pipeline.couriers.fcm import FcmCourier
 from heliograph.pipeline.couriers.web import WebCourier
 from heliograph.storage.devices import Device
@@ -91,7 +91,12 @@ class Deliver:
         left = devices
         for _ in range(SENDS):
             await self._round(courier, left, outcomes)
-            left = [each for each in left if courier.goes_again(each, outcomes[each.number])]
+            left = [
+                each
+                for each in left
+                if (outcome := outcomes[each.number]) is not SENT
+                and courier.goes_again(each, outcome)
+            ]
             if not left:
                 break
         for device in left:
@@ -108,7 +113,6 @@ class Deliver:
                     message,
                     instance.apns,
                     tokens=self._provider_tokens,
-                    clock=self._clock,
                 )
             case Gateway.FCM if message is not None and instance.fcm is not None:
                 return FcmCourier(
@@ -125,7 +129,6 @@ class Deliver:
                     instance.vapid_of,
                     encryption=self._encryption,
                     tokens=self._vapid_tokens,
-                    clock=self._clock,
                 )
             case _:
                 return Refused(f"No{gateway.capitalize()}Credentials" if message else "NoMessage")
@@ -159,11 +162,12 @@ class Deliver:
 
     async def _take(self, parcel: Parcel, courier: Courier, outcomes: Outcomes) -> None:
         results = await self._client.exchange(parcel.destination, parcel.template, parcel.values)
+        now, accepted = self._clock(), parcel.accepted
         for device, result in zip(parcel.devices, results, strict=True):
             if result is ACCEPTED:
-                outcomes[device.number] = parcel.accepted
+                outcomes[device.number] = accepted
             elif isinstance(result, HttpResponse):
-                outcomes[device.number] = courier.judge(parcel, device, result)
+                outcomes[device.number] = courier.judge(parcel, device, result, now)
             else:
                 outcomes[device.number] = _unsent(courier, result)
 

@@ -10,6 +10,7 @@ Connections to one origin, and the requests that wait for a place on them.
 """
 
 import asyncio
+import itertools
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -73,7 +74,12 @@ class Batch:
         """Keep the result of one request; each has one."""
         self.results[number] = result
         self.left -= 1
-        if not self.left and not self.done.done():
+        if not self.left:
+            self.finish()
+
+    def finish(self) -> None:
+        """Let go of whoever waits."""
+        if not self.done.done():
             self.done.set_result(None)
 
 
@@ -143,7 +149,8 @@ class Pool:
 
     def submit(self, batch: Batch) -> None:
         """Send the requests of a batch as soon as there is room for them."""
-        self._wait([((batch, number), each) for number, each in enumerate(batch.values)], batch)
+        keys = zip(itertools.repeat(batch), itertools.count())
+        self._wait(list(zip(keys, batch.values)), batch)  # noqa: B905  (the first is endless)
 
     def _wait(self, requests: list[tuple[Key, Sequence[bytes]]], batch: Batch) -> None:
         self._waiting.append(_Group(batch, requests, self._loop.time()))
@@ -197,7 +204,10 @@ class Pool:
     def _ended(self, ended: list[tuple[Key, End]]) -> None:
         for (batch, number), end in ended:
             if type(end) is HttpResponse:
-                batch.end(number, end)
+                batch.results[number] = end  # as ``end`` does, for there is one for every device
+                batch.left -= 1
+                if not batch.left:
+                    batch.finish()
             elif isinstance(end, Unprocessed):
                 self._send_again(batch, number, end)
             elif isinstance(end, Uncertain):

@@ -113,7 +113,6 @@ def _courier(task: Task, client: Client, encryption: Encryption) -> Courier:
                     ca=_ca(task),
                 ),
                 tokens=ProviderTokens(_now),
-                clock=_now,
             )
         case Gateway.FCM:
             account = ServiceAccount(PROJECT, "", "", "")
@@ -132,7 +131,6 @@ def _courier(task: Task, client: Client, encryption: Encryption) -> Courier:
                 lambda _: keys,
                 encryption=encryption,
                 tokens=VapidTokens(task.subject, _now),
-                clock=_now,
             )
 
 

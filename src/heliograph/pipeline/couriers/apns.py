@@ -1,7 +1,7 @@
 """Apple's devices: one parcel for each environment and topic."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import cast
 
@@ -24,13 +24,12 @@ from heliograph.model import (
     DeviceNumber,
     Environment,
     PublishId,
-    delivery_id,
+    delivery_ids,
 )
-from heliograph.pipeline.couriers.contract import SENT, Outcomes, Parcel, addressed
+from heliograph.pipeline.couriers.contract import SENT, Outcomes, Parcel, Values, addressed
 from heliograph.storage.devices import Device
 from heliograph.transport.client import Destination
 from heliograph.transport.tokens import ProviderTokens
-from heliograph.wire import http2
 from heliograph.wire.http import HttpResponse
 
 
@@ -44,46 +43,47 @@ class ApnsCourier:
         credentials: ApnsIdentity,
         *,
         tokens: ProviderTokens,
-        clock: Callable[[], datetime],
     ) -> None:
         """Carry a message, and what proves who we are."""
-        self._publish = publish
+        self._delivery_id = delivery_ids(publish)
         self._message = message
         self._credentials = credentials
         self._tokens = tokens
-        self._clock = clock
         self._home = apns.home(credentials)
         self._elsewhere: set[DeviceNumber] = set()
         """Those who are tried in the environment that they were not thought to be in."""
 
     async def pack(self, devices: Sequence[Device], outcomes: Outcomes) -> AsyncIterator[Parcel]:
         """Parcels by environment and topic."""
-        sorted_out: dict[tuple[Environment, str, bool], list[Device]] = defaultdict(list)
+        sorted_out: dict[tuple[Environment | None, str | None, bool], list[Device]]
+        sorted_out = defaultdict(list)
         for device in devices:
             address = cast("ApnsAddress", device.address)
-            topic = apns.topic(self._message, address, self._credentials)
             is_elsewhere = device.number in self._elsewhere
-            environment = address.environment or self._home
+            sorted_out[address.environment, address.topic, is_elsewhere].append(device)
+        for (known, bundle_id, is_elsewhere), some in sorted_out.items():
+            environment = known or self._home
             if is_elsewhere:
                 environment = apns.OTHER[environment]
-            sorted_out[environment, topic, is_elsewhere].append(device)
-        for (environment, topic, is_elsewhere), some in sorted_out.items():
             if unfit := self._unfit(environment):
                 outcomes.update(dict.fromkeys((device.number for device in some), unfit))
                 continue
+            topic = apns.topic(self._message, bundle_id or self._credentials.topic)
             accepted = Sent(environment=environment) if is_elsewhere else SENT
             yield self._parcel(environment, topic, some, outcomes, accepted=accepted)
 
-    def judge(self, parcel: Parcel, device: Device, response: HttpResponse) -> Outcome:
+    def judge(
+        self, parcel: Parcel, device: Device, response: HttpResponse, now: datetime
+    ) -> Outcome:
         """As the gateway says; after trying both environments, as both of them say."""
-        outcome = apns.outcome(response, now=self._clock())
+        outcome = apns.outcome(response, now=now)
         if isinstance(outcome, Sent):
             return parcel.accepted
         if device.number not in self._elsewhere:
             return outcome
         match outcome:
             case Suspect(reason=apns.WRONG_ENVIRONMENT as reason):
-                return Gone(f"{reason} in both environments", self._clock())
+                return Gone(f"{reason} in both environments", now)
             case Refused() | Rejected():
                 # The key may not be good there, and that is no news of the lane.
                 return Suspect(apns.WRONG_ENVIRONMENT)
@@ -131,20 +131,20 @@ class ApnsCourier:
         accepted: Outcome,
     ) -> Parcel:
         credentials = self._credentials
-        origin, path = http2.split(apns.base(credentials, environment))
-        prefix = path.rstrip("/")
+        origin, prefix = apns.place(credentials, environment)
         token = None
         if isinstance(credentials, ApnsCredentials):
             token = self._tokens.current(credentials)
 
-        def values(device: Device) -> Sequence[bytes]:
-            return apns.values(
-                cast("ApnsAddress", device.address),
-                prefix=prefix,
-                apns_id=delivery_id(self._publish, device.id),
-            )
+        delivery_id = self._delivery_id
 
-        fit, written = addressed(devices, values, outcomes)
+        def write(devices: Sequence[Device]) -> list[Values]:
+            return [
+                apns.values(prefix, cast("ApnsAddress", each.address), delivery_id(each.number))
+                for each in devices
+            ]
+
+        fit, written = addressed(devices, write, outcomes)
         return Parcel(
             destination(credentials, origin),
             apns.template(

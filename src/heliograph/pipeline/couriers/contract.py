@@ -1,7 +1,9 @@
 """What every courier does."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from heliograph.gateways.contract import Outcome, Sent, Suspect
@@ -15,6 +17,9 @@ SENT = Sent()
 
 Outcomes = dict[DeviceNumber, Outcome]
 
+Values = Sequence[bytes]
+"""What one device puts into a template."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
@@ -23,7 +28,7 @@ class Parcel:
     destination: Destination
     template: Template
     devices: Sequence[Device]
-    values: Sequence[Sequence[bytes]]
+    values: Sequence[Values]
     accepted: Outcome = SENT
     """What it means if a device's request is taken."""
 
@@ -39,8 +44,10 @@ class Courier(Protocol):
         ``outcomes`` at once.
         """
 
-    def judge(self, parcel: Parcel, device: Device, response: HttpResponse) -> Outcome:
-        """What a reply means for one device; never raises."""
+    def judge(
+        self, parcel: Parcel, device: Device, response: HttpResponse, now: datetime
+    ) -> Outcome:
+        """What a reply that came just now means for one device; never raises."""
 
     def goodbye(self, said: bytes) -> Outcome | None:
         """What a connection's last words mean for those it did not process; None if nothing."""
@@ -55,16 +62,25 @@ class Courier(Protocol):
 
 
 def addressed(
-    devices: Iterable[Device],
-    values: Callable[[Device], Sequence[bytes]],
+    devices: Sequence[Device],
+    write: Callable[[Sequence[Device]], list[Values]],
     outcomes: Outcomes,
-) -> tuple[list[Device], list[Sequence[bytes]]]:
-    """Devices and their values, but for those whose address cannot be written."""
+) -> tuple[Sequence[Device], list[Values]]:
+    """
+    Devices and their values, but for those whose address cannot be written.
+
+    Args:
+        devices: Any.
+        write: The values of devices; raises ``ValueError`` if it cannot write one.
+        outcomes: Where to say so.
+    """
+    with contextlib.suppress(ValueError):
+        return devices, write(devices)
     fit: list[Device] = []
-    written: list[Sequence[bytes]] = []
+    written: list[Values] = []
     for device in devices:
         try:
-            written.append(values(device))
+            written += write([device])
         except ValueError:
             outcomes[device.number] = Suspect("UnusableAddress")
         else:

@@ -7,7 +7,7 @@ from typing import Final, cast
 from heliograph.gateways import fcm
 from heliograph.gateways.contract import Interrupted, Outcome, Unavailable
 from heliograph.model import FcmAddress, FcmCredentials, FcmMessage
-from heliograph.pipeline.couriers.contract import Outcomes, Parcel, addressed
+from heliograph.pipeline.couriers.contract import Outcomes, Parcel, Values, addressed
 from heliograph.storage.devices import Device
 from heliograph.transport.client import Destination
 from heliograph.transport.pace import Pace
@@ -53,9 +53,7 @@ class FcmCourier:
         destination = Destination(
             origin, ca=self._credentials.ca, max_links=MAX_LINKS, gateway="fcm"
         )
-        fit, written = addressed(
-            devices, lambda device: fcm.values(cast("FcmAddress", device.address)), outcomes
-        )
+        fit, written = addressed(devices, _write, outcomes)
         start = 0
         while start < len(fit):
             if held := self._pace.held_until(self._clock()):
@@ -68,10 +66,11 @@ class FcmCourier:
                 await self._sleep(self._pace.wait(len(fit) - start))
             start = end
 
-    def judge(self, parcel: Parcel, device: Device, response: HttpResponse) -> Outcome:
+    def judge(
+        self, parcel: Parcel, device: Device, response: HttpResponse, now: datetime
+    ) -> Outcome:
         """As the gateway says; what it says of the project holds everybody back."""
         del parcel, device
-        now = self._clock()
         outcome = fcm.outcome(response, now=now)
         if isinstance(outcome, Unavailable) and outcome.is_for_all and outcome.retry_after:
             self._pace.hold(until=now + outcome.retry_after)
@@ -95,3 +94,7 @@ class FcmCourier:
         wait: timedelta = until - self._clock()
         later = Unavailable("QUOTA_EXCEEDED", wait, is_for_all=True)
         outcomes.update(dict.fromkeys((device.number for device in devices), later))
+
+
+def _write(devices: Sequence[Device]) -> list[Values]:
+    return [fcm.values(cast("FcmAddress", each.address)) for each in devices]

@@ -9,7 +9,7 @@ from heliograph.encryption.bodies import Encryption
 from heliograph.gateways import webpush
 from heliograph.gateways.contract import Outcome, Refused, Suspect, Unavailable
 from heliograph.model import VapidKeys, WebAddress, WebMessage
-from heliograph.pipeline.couriers.contract import Outcomes, Parcel
+from heliograph.pipeline.couriers.contract import Outcomes, Parcel, Values
 from heliograph.storage.devices import Device
 from heliograph.transport.client import Destination
 from heliograph.transport.tokens import VapidTokens
@@ -34,7 +34,6 @@ class WebCourier:
         *,
         encryption: Encryption,
         tokens: VapidTokens,
-        clock: Callable[[], datetime],
     ) -> None:
         """
         Carry a message, and what it is signed and encrypted with.
@@ -44,13 +43,11 @@ class WebCourier:
             keys_of: The pair that a subscription is bound to; None if we do not know it yet.
             encryption: What makes it unreadable to all but one browser.
             tokens: What proves who we are.
-            clock: The time.
         """
         self._message = message
         self._keys_of = keys_of
         self._encryption = encryption
         self._tokens = tokens
-        self._clock = clock
 
     async def pack(self, devices: Sequence[Device], outcomes: Outcomes) -> AsyncIterator[Parcel]:
         """Parcels by push service, as fast as messages are encrypted."""
@@ -61,10 +58,12 @@ class WebCourier:
             for parcel in self._parcels(some, bodies, outcomes):
                 yield parcel
 
-    def judge(self, parcel: Parcel, device: Device, response: HttpResponse) -> Outcome:
+    def judge(
+        self, parcel: Parcel, device: Device, response: HttpResponse, now: datetime
+    ) -> Outcome:
         """As the gateway says; but a stranger's refusal is about that stranger alone."""
         del device
-        outcome = webpush.outcome(response, now=self._clock())
+        outcome = webpush.outcome(response, now=now)
         if isinstance(outcome, Refused) and not webpush.is_known(parcel.destination.origin):
             return Unavailable(outcome.reason)
         return outcome
@@ -82,8 +81,8 @@ class WebCourier:
     def _parcels(
         self, devices: Sequence[Device], bodies: Sequence[bytes | None], outcomes: Outcomes
     ) -> list[Parcel]:
-        sorted_out: dict[tuple[str, VapidKeys], tuple[list[Device], list[Sequence[bytes]]]] = (
-            defaultdict(lambda: ([], []))
+        sorted_out: dict[tuple[str, VapidKeys], tuple[list[Device], list[Values]]] = defaultdict(
+            lambda: ([], [])
         )
         for device, body in zip(devices, bodies, strict=True):
             address = cast("WebAddress", device.address)
@@ -110,7 +109,7 @@ class WebCourier:
         origin: str,
         keys: VapidKeys,
         devices: Sequence[Device],
-        written: Sequence[Sequence[bytes]],
+        written: Sequence[Values],
     ) -> Parcel:
         authorization = self._tokens.current(keys, origin)
         return Parcel(
