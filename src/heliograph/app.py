@@ -40,7 +40,7 @@ from heliograph.pipeline.deliver import Deliver
 from heliograph.pipeline.worker import Worker
 from heliograph.queue.database import DatabaseQueue
 from heliograph.registry import Registry
-from heliograph.serving import Tls, address_of, bind, serving, stop_signals
+from heliograph.serving import Tls, address_of, bind, collect_rarely, serving, stop_signals
 from heliograph.storage.database import Database
 from heliograph.transport.client import Client
 from heliograph.wire import vapid
@@ -163,6 +163,7 @@ async def serve(settings: Settings, *, role: Role = "all") -> None:
                 addresses = await stack.enter_async_context(on_the_network(built.app, settings))
             if role != "api":
                 await stack.enter_async_context(working(built.worker))
+            collect_rarely()
             log().info(Event.READY, role=role, **addresses)
             await stop.wait()
     log().info(Event.STOPPED)

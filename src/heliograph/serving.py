@@ -7,6 +7,7 @@ servers then stop together.
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -197,3 +198,20 @@ def stop_signals() -> Iterator[asyncio.Event]:
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
+
+
+def collect_rarely() -> None:
+    """
+    Have Python look for cycles of garbage less often; what exists now it leaves alone.
+
+    Deliveries make small objects by the thousand, hold them for a moment and drop them, all
+    without a cycle. At the usual pace (every 700 new objects) the search takes half of the
+    time that sending does (``heliograph bench``).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])
+
+
+_NEW_OBJECTS: Final = 50_000
+"""Objects made, less those dropped, between two searches: a few MB."""

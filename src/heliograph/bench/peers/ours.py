@@ -53,6 +53,7 @@ from heliograph.pipeline.couriers.contract import Courier
 from heliograph.pipeline.couriers.fcm import FcmCourier
 from heliograph.pipeline.couriers.web import WebCourier
 from heliograph.pipeline.deliver import Deliver
+from heliograph.serving import collect_rarely
 from heliograph.storage.devices import Device
 from heliograph.transport.client import Client
 from heliograph.transport.pace import Pace
@@ -89,6 +90,7 @@ async def send_by_product(task: Task, meter: Meter) -> Report:
         for batch in batches:
             outcomes.update(await deliver.carry(courier, batch))
 
+    collect_rarely()
     with meter:
         await asyncio.gather(*[work() for _ in range(BATCHES_IN_HAND)])
     await encryption.close()
