@@ -1,14 +1,15 @@
 """
 What sending costs: CPU of the sender for each notification, for several senders.
 
-All of them send the same request (64 hex digits in the path, an alert of about 200
-bytes, a provider token) over one TLS connection with up to 1,000 requests under way,
-to a sink that answers without decoding header fields. The sink answers in two shapes:
-``coalesced``, all the replies to what came in one read together, and ``records``, one
-TLS record for each, which is the bad case for a reader. Rounds are interleaved, so
-that a noisy machine is unfair to nobody; trust ratios rather than microseconds.
+Unless its name says otherwise, a sender sends as to APNs (64 hex digits in the path, an
+alert of about 200 bytes, a provider token), over one TLS connection with up to 1,000
+requests under way, to a sink that answers without decoding header fields. The sink
+answers in two shapes: ``coalesced``, all the replies to what came in one read together,
+and ``records``, one TLS record for each, which is the bad case for a reader. Rounds are
+interleaved, so that a noisy machine is unfair to nobody; trust ratios rather than
+microseconds.
 
-    python benchmarks/senders.py --rounds 5
+    python benchmarks/senders.py --rounds 5 --only wire/http2
 
 Connecting, handshake and the first request are not counted.
 """
@@ -24,6 +25,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, cast
 
@@ -74,13 +77,51 @@ def paths(count: int) -> list[str]:
 # --- the sink ------------------------------------------------------------------------
 
 
-class Sink(asyncio.Protocol):
-    """Answers 200 to each stream that ends, whatever its header fields say."""
+APNS_BLOCK: Final = b"\x88\x00\x07apns-id\x2401234567-89ab-4def-8123-456789abcdef"
+"""200 and an apns-id (RFC 7541 appendix A)."""
 
-    def __init__(self, shape: str) -> None:
+FCM_BLOCK: Final = (
+    b"\x88\x0f\x10\x1fapplication/json; charset=UTF-8"
+    b"\x0f\x12\x1dMon, 05 Oct 2026 12:00:00 GMT\x0f\x27\x03ESF\x0f\x2c\x06Origin"
+    b"\x00\x10x-xss-protection\x010\x00\x0fx-frame-options\x0aSAMEORIGIN"
+    b"\x00\x16x-content-type-options\x07nosniff"
+)
+FCM_BODY: Final = b'{\n  "name": "projects/example/messages/0:%016d%%31bd1c9631bd1c96"\n}\n'
+
+
+def apns_reply(stream_id: int, update: bytes) -> bytes:
+    """A plain 200."""
+    return frame(Kind.HEADERS, END_HEADERS | END_STREAM, stream_id, update + APNS_BLOCK)
+
+
+def fcm_reply(stream_id: int, update: bytes) -> bytes:
+    """200, a small JSON body, and an empty frame at its end."""
+    return (
+        frame(Kind.HEADERS, END_HEADERS, stream_id, update + FCM_BLOCK)
+        + frame(Kind.DATA, 0, stream_id, FCM_BODY % stream_id)
+        + frame(Kind.DATA, END_STREAM, stream_id)
+    )
+
+
+def webpush_reply(stream_id: int, update: bytes) -> bytes:
+    """201 with an address of its own."""
+    location = b"https://push.example.com/m/gAAAAA%080x" % stream_id
+    block = b"\x08\x03201\x0f\x1f%c%b\x00\x03ttl\x0286" % (len(location), location)
+    return frame(Kind.HEADERS, END_HEADERS | END_STREAM, stream_id, update + block)
+
+
+REPLIES: Final = {"apns": apns_reply, "fcm": fcm_reply, "webpush": webpush_reply}
+
+
+class Sink(asyncio.Protocol):
+    """Answers well to each stream that ends, whatever its header fields say."""
+
+    def __init__(self, shape: str, service: str) -> None:
         self._is_coalesced = shape == "coalesced"
+        self._reply = REPLIES[service]
+        self._update = b"\x20"
+        """The first reply says that no table is used (RFC 7541 §4.2)."""
         self._rest = b""
-        self._has_greeted = False
         self._consumed = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -106,7 +147,8 @@ class Sink(asyncio.Protocol):
             if kind == Kind.DATA:
                 self._consumed += head >> 8
                 if flags & END_STREAM:
-                    replies.append(self._reply(stream_id))
+                    replies.append(self._reply(stream_id, self._update))
+                    self._update = b""
             elif kind == Kind.SETTINGS and not flags & ACK:
                 replies.append(frame(Kind.SETTINGS, ACK, 0))
             at += HEAD_BYTES + (head >> 8)
@@ -119,24 +161,21 @@ class Sink(asyncio.Protocol):
         for reply in replies:
             self._transport.write(reply)
 
-    def _reply(self, stream_id: int) -> bytes:
-        # 200 and an apns-id; the first reply says that no table is used (RFC 7541 §4.2)
-        block = b"\x88\x00\x07apns-id\x2401234567-89ab-4def-8123-456789abcdef"
-        if not self._has_greeted:
-            self._has_greeted = True
-            block = b"\x20" + block
-        return frame(Kind.HEADERS, END_HEADERS | END_STREAM, stream_id, block)
-
 
 async def serve(shape: str, certificate: str) -> None:
-    """Be a sink until killed; print the port."""
+    """Be a sink until killed, at a port for each service; print which."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_alpn_protocols(["h2"])
     context.load_cert_chain(certificate)
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Sink(shape), "127.0.0.1", 0, ssl=context)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
+    ports = {}
+    for service in REPLIES:
+        server = await loop.create_server(
+            partial(Sink, shape, service), "127.0.0.1", 0, ssl=context
+        )
+        ports[service] = server.sockets[0].getsockname()[1]
+    print(json.dumps(ports), flush=True)
+    await loop.create_future()
 
 
 # --- the senders ---------------------------------------------------------------------
@@ -145,24 +184,70 @@ Measured = tuple[int, float]
 """How many were sent, and the CPU seconds that it took."""
 
 
+Requests = list[tuple[int, tuple[bytes, ...]]]
+
+
+def apns(authority: bytes, count: int, *, has_id: bool = False) -> tuple[Template, Requests]:
+    """Requests that differ in the path, and perhaps in their id."""
+    fields = [(name.encode(), value.encode()) for name, value in HEADERS]
+    holes: list[tuple[bytes, bytes | None]] = [(b"apns-id", None)] if has_id else []
+    template = Template((*_pseudo(authority, None), *fields, *holes), BODY)
+    identity = (b"01234567-89ab-4def-8123-456789abcdef",) if has_id else ()
+    return template, [(at, (path.encode(), *identity)) for at, path in enumerate(paths(count))]
+
+
+def fcm(authority: bytes, count: int) -> tuple[Template, Requests]:
+    """Requests that differ in the middle of the body."""
+    template = Template(
+        (
+            *_pseudo(authority, b"/v1/projects/example/messages:send"),
+            (b"authorization", b"Bearer " + b"x" * 223),
+            (b"content-type", b"application/json"),
+        ),
+        (b'{"message":{"notification":' + BODY + b',"token":"', b'"}}'),
+    )
+    return template, [
+        (number, (b"c%022d:APA91b%0134d" % (number, number),)) for number in range(count)
+    ]
+
+
+def webpush(authority: bytes, count: int) -> tuple[Template, Requests]:
+    """Requests that differ in path and body, as encrypted ones do."""
+    template = Template(
+        (
+            *_pseudo(authority, None),
+            (b"authorization", b"vapid t=" + b"x" * 223),
+            (b"ttl", b"60"),
+            (b"content-encoding", b"aes128gcm"),
+        ),
+        None,
+    )
+    return template, [
+        (number, (b"/m/%0180d" % number, b"%0300d" % number)) for number in range(count)
+    ]
+
+
+def _pseudo(authority: bytes, path: bytes | None) -> tuple[tuple[bytes, bytes | None], ...]:
+    return (
+        (b":method", b"POST"),
+        (b":scheme", b"https"),
+        (b":authority", authority),
+        (b":path", path),
+    )
+
+
 class Engine(asyncio.Protocol):
     """Our connection rules with as little around them as possible."""
 
-    def __init__(self, origin: str, count: int) -> None:
-        authority = origin.removeprefix("https://").encode()
-        fields: list[tuple[bytes, bytes | None]] = [
-            (b":method", b"POST"),
-            (b":scheme", b"https"),
-            (b":authority", authority),
-            (b":path", None),
-        ]
-        fields += [(name.encode(), value.encode()) for name, value in HEADERS]
-        self._template = Template(tuple(fields), BODY)
-        self._waiting = [(path, (path.encode(),)) for path in paths(count)]
+    def __init__(self, template: Template, requests: Requests, pause: float) -> None:
+        self._template = template
+        self._waiting = requests
+        self._pause = pause
         self._sent = self._ended = 0
         self._connection = Connection()
         self._started = 0.0
-        self.done: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self.done: asyncio.Future[float] = self._loop.create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send the first request, which is not counted."""
@@ -178,8 +263,17 @@ class Engine(asyncio.Protocol):
             self._started = time.process_time()
         if self._ended == len(self._waiting):
             self.done.set_result(time.process_time() - self._started)
-        elif connection.room >= 64 or not connection.open_streams:  # noqa: PLR2004
+            return
+        if connection.room >= 64 or not connection.open_streams:  # noqa: PLR2004
             self._feed()
+        if self._pause:
+            self._transport.pause_reading()
+            self._loop.call_later(self._pause, self._transport.resume_reading)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Fail rather than wait for ever."""
+        if not self.done.done():
+            self.done.set_exception(exc or self._connection.failure or EOFError())
 
     def _feed(self) -> None:
         batch = self._waiting[self._sent : self._sent + self._connection.room]
@@ -187,11 +281,19 @@ class Engine(asyncio.Protocol):
         self._transport.write(self._connection.data_to_send())
 
 
-async def engine(origin: str, ca: str, count: int) -> Measured:
+async def engine(
+    origin: str,
+    ca: str,
+    count: int,
+    *,
+    make: Callable[[bytes, int], tuple[Template, Requests]] = apns,
+    pause: float = 0.0,
+) -> Measured:
     """Our rules on a bare asyncio protocol."""
-    loop = asyncio.get_running_loop()
-    _, sender = await loop.create_connection(
-        lambda: Engine(origin, count),
+    authority = origin.removeprefix("https://").encode()
+    template, requests = make(authority, count)
+    _, sender = await asyncio.get_running_loop().create_connection(
+        lambda: Engine(template, requests, pause),
         "127.0.0.1",
         int(origin.rpartition(":")[2]),
         ssl=_context(ca),
@@ -257,14 +359,29 @@ async def httpx_http2(origin: str, ca: str, count: int) -> Measured:
         return count, time.process_time() - started
 
 
-SENDERS: Final[dict[str, tuple[Callable[[str, str, int], Awaitable[Measured]], bool, int]]] = {
-    "wire/http2 on uvloop": (engine, True, 100_000),
-    "wire/http2 on asyncio": (engine, False, 100_000),
-    "transport/client on uvloop": (client, True, 50_000),
-    "h2 library": (h2_library, False, 5_000),
-    "httpx, http2": (httpx_http2, False, 1_000),
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """How to send, how many, as to which service, and whether on uvloop."""
+
+    send: Callable[[str, str, int], Awaitable[Measured]]
+    count: int
+    service: str = "apns"
+    on_uvloop: bool = True
+
+
+SENDERS: Final = {
+    "wire/http2 on uvloop": Sender(engine, 100_000),
+    "the same, with an apns-id each": Sender(
+        partial(engine, make=partial(apns, has_id=True)), 100_000
+    ),
+    "the same, reading once a ms": Sender(partial(engine, pause=0.001), 100_000),
+    "the same, as to FCM": Sender(partial(engine, make=fcm), 100_000, "fcm"),
+    "the same, as to a browser": Sender(partial(engine, make=webpush), 100_000, "webpush"),
+    "wire/http2 on asyncio": Sender(engine, 100_000, on_uvloop=False),
+    "transport/client on uvloop": Sender(client, 50_000),
+    "h2 library": Sender(h2_library, 5_000, on_uvloop=False),
+    "httpx, http2": Sender(httpx_http2, 1_000, on_uvloop=False),
 }
-"""How to send, whether on uvloop, and how many."""
 
 
 def _context(ca: str) -> ssl.SSLContext:
@@ -278,11 +395,12 @@ def _context(ca: str) -> ssl.SSLContext:
 
 def measure(name: str, origin: str, ca: str) -> None:
     """Be a sender, and print microseconds for each notification."""
-    send, on_uvloop, count = SENDERS[name]
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop if on_uvloop else None) as runner:
+    sender = SENDERS[name]
+    factory = uvloop.new_event_loop if sender.on_uvloop else None
+    with asyncio.Runner(loop_factory=factory) as runner:
 
         async def run() -> Measured:
-            return await send(origin, ca, count)
+            return await sender.send(origin, ca, sender.count)
 
         sent, seconds = runner.run(run())
     print(json.dumps(seconds / sent * 1e6))
@@ -300,7 +418,7 @@ def child(core: int, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def rounds(count: int) -> dict[tuple[str, str], list[float]]:
+def rounds(count: int, names: list[str]) -> dict[tuple[str, str], list[float]]:
     """Microseconds by sender and shape."""
     found: dict[tuple[str, str], list[float]] = {}
     with tempfile.TemporaryDirectory() as folder, Progress(transient=True) as progress:
@@ -311,15 +429,16 @@ def rounds(count: int) -> dict[tuple[str, str], list[float]]:
         certificate.write_text(chain + key)
         sinks = {shape: child(1, "--sink", shape, str(certificate)) for shape in SHAPES}
         try:
-            origins = {}
+            ports = {}
             for shape, sink in sinks.items():
                 assert sink.stdout is not None  # noqa: S101
-                origins[shape] = f"https://127.0.0.1:{sink.stdout.readline().strip()}"
-            everything = [(shape, name) for shape in SHAPES for name in SENDERS]
+                ports[shape] = json.loads(sink.stdout.readline())
+            everything = [(shape, name) for shape in SHAPES for name in names]
             bar = progress.add_task("sending", total=count * len(everything))
             for _ in range(count):
                 for shape, name in everything:
-                    process = child(0, "--send", name, origins[shape], str(ca))
+                    origin = f"https://127.0.0.1:{ports[shape][SENDERS[name].service]}"
+                    process = child(0, "--send", name, origin, str(ca))
                     output, _ = process.communicate(timeout=120)
                     found.setdefault((shape, name), []).append(float(output))
                     progress.advance(bar)
@@ -330,12 +449,12 @@ def rounds(count: int) -> dict[tuple[str, str], list[float]]:
     return found
 
 
-def show(found: dict[tuple[str, str], list[float]]) -> None:
+def show(found: dict[tuple[str, str], list[float]], names: list[str]) -> None:
     """A table a shape."""
     for shape in SHAPES:
         table = Table("sender", "min", "median", "max", "relative", title=f"µs of CPU, {shape}")
-        best = min(statistics.median(found[shape, name]) for name in SENDERS)
-        for name in SENDERS:
+        best = min(statistics.median(found[shape, name]) for name in names)
+        for name in names:
             each = found[shape, name]
             middle = statistics.median(each)
             table.add_row(
@@ -348,6 +467,7 @@ def main() -> None:
     """Play the role that the arguments ask for."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", default="", metavar="NAMES", help="senders named like that")
     parser.add_argument("--sink", nargs=2, metavar=("SHAPE", "CERTIFICATE"), help="be a sink")
     parser.add_argument("--send", nargs=3, metavar=("NAME", "ORIGIN", "CA"), help="be a sender")
     arguments = parser.parse_args()
@@ -356,7 +476,8 @@ def main() -> None:
     elif arguments.send:
         measure(*arguments.send)
     else:
-        show(rounds(arguments.rounds))
+        names = [name for name in SENDERS if arguments.only in name]
+        show(rounds(arguments.rounds, names), names)
 
 
 if __name__ == "__main__":
