@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +19,13 @@ class HttpRequest:
     body: bytes = field(default=b"", repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class HttpResponse:
-    """A whole reply."""
+class HttpResponse(NamedTuple):
+    """
+    A whole reply.
+
+    A tuple, because there is one for every notification, and a frozen dataclass takes
+    several times as long to make.
+    """
 
     status: int
     headers: Collection[tuple[str, str]] = ()

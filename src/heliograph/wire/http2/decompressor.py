@@ -2,8 +2,9 @@
 The reading end of HPACK (RFC 7541).
 
 We tell a peer to keep its table empty. Once its encoder has said that it does (§4.2),
-a header block means the same whatever came before. Then, and not before, it may be left
-unread: for ever, or until somebody looks.
+a header block means the same whatever came before. Then, and not before, what stands
+behind the status may be left unread: for ever, or until somebody looks. A rule that it
+breaks goes unnoticed then, and costs nobody but the reply that it belongs to.
 """
 
 from collections.abc import Collection, Iterator

@@ -1,7 +1,7 @@
 """
 The receiving half of a connection: frames in, and the rules for them (RFC 9113).
 
-The general path, ``_receive``, is complete. ``take_replies`` (``replies.py``) is a short
+The general path, ``_receive``, is complete. ``Replies`` (``replies.py``) is a short
 cut beside it that only leaves out work, as is a header block that is left unread.
 """
 
@@ -12,11 +12,8 @@ from heliograph.wire.http2 import frames
 from heliograph.wire.http2.decompressor import (
     INFORMATIONAL,
     MAX_HEADER_BYTES,
-    STATUS_BYTES,
     Decompressor,
     Fields,
-    UnreadFields,
-    status_in,
 )
 from heliograph.wire.http2.ends import GoAway, Uncertain, Unprocessed
 from heliograph.wire.http2.frames import (
@@ -34,7 +31,7 @@ from heliograph.wire.http2.frames import (
     ProtocolError,
     Setting,
 )
-from heliograph.wire.http2.replies import take_replies
+from heliograph.wire.http2.replies import Replies
 from heliograph.wire.http2.sending import Sender
 from heliograph.wire.http2.streams import Stream, Streams
 
@@ -89,6 +86,7 @@ class Receiver:
         """The beginning of a frame that is not whole yet."""
         self._block: _Block | None = None
         self._decompressor = Decompressor()
+        self._replies = Replies(streams)
         self._may_skip = False
         """Whether header blocks may be left unread."""
         self._credit = CONNECTION_WINDOW
@@ -105,7 +103,7 @@ class Receiver:
         at, end = 0, len(data)
         while True:
             if self._may_skip and self._block is None:
-                at, left = take_replies(data, at, self._streams, self._credit - _LOW_CREDIT)
+                at, left = self._replies.take(data, at, self._credit - _LOW_CREDIT)
                 self._credit = left + _LOW_CREDIT
             if end - at < HEAD_BYTES:
                 break
@@ -212,9 +210,8 @@ class Receiver:
 
     def _read(self, block: bytes) -> tuple[int | None, Fields]:
         """Status and fields of a block; with the short cut, a final reply's fields unread."""
-        status = status_in(block[:STATUS_BYTES]) if self._may_skip else None
-        if status is not None:
-            return status, UnreadFields(block)
+        if self._may_skip and (known := self._replies.head(block)) is not None:
+            return known
         read = self._decompressor.read(block)
         self._may_skip = self._shortcuts and self._decompressor.is_stateless
         return read
