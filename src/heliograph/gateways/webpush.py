@@ -154,7 +154,9 @@ def outcome(response: HttpResponse, *, now: datetime) -> Outcome:
     """
     status = response.status
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-        return Sent(response.header("location") or response.header("apns-id"))
+        # The message's own address, ``location``, is for taking it back (RFC 8030 §6),
+        # which no publish can ask for: its header fields are left unread, which is dear.
+        return Sent()
     body = read_object(response.body)
     reason = _reason(response, body)
     if status in _AMBIGUOUS_STATUSES and (known := _outcome_of_cause(response, reason)):
