@@ -279,7 +279,7 @@ def test_each_limit_is_a_problem_of_its_field(field: str, wrong: ApnsMessage) ->
 @pytest.mark.parametrize(
     "expected, response",
     [
-        pytest.param(Sent(APNS_ID), reply(200), id="200"),
+        pytest.param(Sent(), reply(200), id="200"),
         *(
             pytest.param(Rejected(reason), reply(status, reason=reason), id=f"{status} {reason}")
             for status, reason in (
@@ -449,7 +449,7 @@ def test_a_reason_cannot_carry_a_token_into_a_log() -> None:
 
 def test_a_reply_without_an_id_is_still_sent() -> None:
     """200 is all that matters."""
-    assert Sent(None) == apns.outcome(HttpResponse(200), now=NOW)
+    assert Sent() == apns.outcome(HttpResponse(200), now=NOW)
 
 
 JSON = st.recursive(

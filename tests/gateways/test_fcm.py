@@ -355,7 +355,7 @@ def test_each_limit_is_a_problem_of_its_field(field: str, wrong: FcmMessage) -> 
 @pytest.mark.parametrize(
     "expected, response",
     [
-        pytest.param(Sent(NAME), reply(200, {"name": NAME}), id="200"),
+        pytest.param(Sent(), reply(200, {"name": NAME}), id="200"),
         pytest.param(
             Gone("UNREGISTERED"),
             error(404, "NOT_FOUND", fcm_error("UNREGISTERED"), message=NOT_FOUND),
@@ -616,7 +616,7 @@ def test_a_field_cannot_carry_a_token_into_a_log() -> None:
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"name":5}'])
 def test_a_success_is_sent_whatever_it_says(body: bytes) -> None:
     """200 is all that matters; the name is for the support desk."""
-    assert Sent(None) == fcm.outcome(HttpResponse(200, (), body), now=NOW)
+    assert Sent() == fcm.outcome(HttpResponse(200, (), body), now=NOW)
 
 
 JSON = st.recursive(

@@ -52,7 +52,7 @@ GONE = Gone("Unregistered", NOW - HOUR)
 @pytest.mark.parametrize(
     "outcome, over",
     [
-        (Sent("an-id"), Over("sent")),
+        (Sent(), Over("sent")),
         (GONE, Over("failed", "Unregistered", prune=GONE)),
         (Suspect("BadDeviceToken"), Over("failed", "BadDeviceToken")),
         (Rejected("PayloadTooLarge"), Over("failed", "PayloadTooLarge")),

@@ -234,7 +234,7 @@ def outcome(response: HttpResponse, *, now: datetime) -> Outcome:
         from Apple cannot delete a device.
     """
     if response.status == HTTPStatus.OK:
-        return Sent(response.header("apns-id"))
+        return Sent()  # its ``apns-id`` is the one that we sent
     body = read_object(response.body)
     reason = read_words(body.get("reason"))
     if response.status == HTTPStatus.GONE and reason in _GONE:

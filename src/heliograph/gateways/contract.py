@@ -24,8 +24,6 @@ from heliograph.model import Environment
 class Sent:
     """The gateway took it. Not "delivered": only the device can say that."""
 
-    gateway_id: str | None = None
-    """The gateway's own name for the message; None if it is the one that we sent (APNs)."""
     environment: Environment | None = None
     """Which of Apple's environments took it, if that is news."""
 

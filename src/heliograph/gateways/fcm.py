@@ -58,6 +58,10 @@ _ASSUMED_LIFETIME: Final = timedelta(minutes=5)
 
 _MAX_LIFETIME_SECONDS: Final = 86_400
 
+_OK: Final = 200
+_SENT: Final = Sent()
+"""As constants: there is one for every device."""
+
 _TARGETS: Final = ("token", "topic", "condition")
 _RESERVED_DATA_KEYS: Final = re.compile(r"from|gcm.*|google.*", re.DOTALL)
 _BEARER: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")
@@ -209,28 +213,12 @@ def outcome(response: HttpResponse, *, now: datetime) -> Outcome:
         Exactly one outcome; never raises. ``Gone`` only for a failure of the
         caller's kind (4xx) with a detail that we know.
     """
-    if response.status == HTTPStatus.OK:
-        return Sent(_name(response.body))
+    if response.status == _OK:
+        return _SENT  # the message's name in the body is good for nothing that Google offers
     error = _Error.read(read_object(response.body))
     if _is_callers_fault(response.status) and (decided := _outcome_of_detail(error)):
         return decided
     return _outcome_of_status(response, error, now=now)
-
-
-class _Success(msgspec.Struct):
-    """What a success says; read by type, for there is one for every message."""
-
-    name: str | None = None
-
-
-_SUCCESS: Final = msgspec.json.Decoder(_Success)
-
-
-def _name(body: bytes) -> str | None:
-    try:
-        return _SUCCESS.decode(body).name
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return None
 
 
 def _data_problems(data: object) -> list[str]:

@@ -15,13 +15,20 @@ from typing import Final
 from heliograph.encryption.bodies import Encryption
 from heliograph.errors import EgressDenied, NotProcessed, TransportError
 from heliograph.gateways import fcm, webpush
-from heliograph.gateways.contract import Interrupted, Outcome, Refused, Suspect, Unavailable
+from heliograph.gateways.contract import (
+    Interrupted,
+    Outcome,
+    Refused,
+    Sent,
+    Suspect,
+    Unavailable,
+)
 from heliograph.instances import Instance
 from heliograph.logs import Event
 from heliograph.logs import get as log
 from heliograph.model import DeviceNumber, FcmCredentials, Gateway
 from heliograph.pipeline.couriers.apns import ApnsCourier
-from heliograph.pipeline.couriers.contract import SENT, Courier, Outcomes, Parcel
+from heliograph.pipeline.couriers.contract import Courier, Outcomes, Parcel
 from heliograph.pipeline.couriers.fcm import FcmCourier
 from heliograph.pipeline.couriers.web import WebCourier
 from heliograph.storage.devices import Device
@@ -94,7 +101,7 @@ class Deliver:
             left = [
                 each
                 for each in left
-                if (outcome := outcomes[each.number]) is not SENT
+                if type(outcome := outcomes[each.number]) is not Sent
                 and courier.goes_again(each, outcome)
             ]
             if not left:
