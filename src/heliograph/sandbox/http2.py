@@ -36,6 +36,7 @@ from heliograph.sandbox.exchange import (
     Reset,
     Session,
     Silence,
+    Stall,
 )
 from heliograph.wire.http import HttpResponse
 
@@ -107,6 +108,9 @@ class Http2Protocol(asyncio.Protocol):
         self._last_stream: int | None = None
         """The last stream that will be answered, once GOAWAY has been said."""
         self._highest_reacted = 0
+        self._reads_every_seconds = 0.0
+        self._resting: asyncio.TimerHandle | None = None
+        """Set while nothing is read."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Say SETTINGS and open the window."""
@@ -129,11 +133,14 @@ class Http2Protocol(asyncio.Protocol):
         else:
             self._flush()
             self._close_if_done()
+            self._rest(self._reads_every_seconds)
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """Forget what was under way."""
         for stream_id in list(self._streams):
             self._forget(stream_id)
+        if self._resting is not None:
+            self._resting.cancel()
         self._session.closed()
 
     def pause_writing(self) -> None:
@@ -142,7 +149,7 @@ class Http2Protocol(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         """The peer has caught up."""
-        if not self._transport.is_closing():
+        if self._resting is None and not self._transport.is_closing():
             self._transport.resume_reading()
 
     def shut_down(self) -> None:
@@ -205,10 +212,7 @@ class Http2Protocol(asyncio.Protocol):
     def _carry_out(self, stream_id: int, reaction: Reaction) -> None:
         match reaction:
             case Answer():
-                if reaction.streams is not None:
-                    self._connection.update_settings(
-                        {SettingCodes.MAX_CONCURRENT_STREAMS: reaction.streams}
-                    )
+                self._change_terms(reaction)
                 self._later(stream_id, reaction.after_seconds, reaction.response)
             case Reset():
                 code = ErrorCodes.INTERNAL_ERROR
@@ -221,8 +225,33 @@ class Http2Protocol(asyncio.Protocol):
                 self._transport.abort()
             case Silence():
                 pass
+            case Stall():
+                self._rest(reaction.seconds)
             case _:
                 assert_never(reaction)
+
+    def _change_terms(self, answer: Answer) -> None:
+        """Announce new limits, and read more slowly, if the answer says so."""
+        changed: dict[SettingCodes | int, int | None] = {
+            SettingCodes.MAX_CONCURRENT_STREAMS: answer.streams,
+            SettingCodes.INITIAL_WINDOW_SIZE: answer.window_bytes,
+        }
+        if settings := {code: value for code, value in changed.items() if value is not None}:
+            self._connection.update_settings(settings)
+        if answer.reads_every_seconds is not None:
+            self._reads_every_seconds = answer.reads_every_seconds
+
+    def _rest(self, seconds: float) -> None:
+        """Read nothing for a while."""
+        if seconds and self._resting is None and not self._transport.is_closing():
+            self._transport.pause_reading()
+            loop = asyncio.get_running_loop()
+            self._resting = loop.call_later(seconds, self._go_on)
+
+    def _go_on(self) -> None:
+        self._resting = None
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def _later(self, stream_id: int, seconds: float, outcome: HttpResponse | ErrorCodes) -> None:
         if seconds:
