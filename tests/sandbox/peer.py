@@ -55,6 +55,10 @@ class Peer:
         """Send bytes of the test's own making."""
         self._writer.write(data)
 
+    def abort(self) -> None:
+        """Leave without a word."""
+        self._writer.transport.abort()
+
     def ask(self, path: str, headers: dict[str, str], body: bytes = b"") -> int:
         """Put a request in the buffer; `flush` sends it."""
         stream_id = self.begin(path, headers)

@@ -244,6 +244,7 @@ async def test_a_connection_that_rests_answers_no_ping(
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0):  # what has come already is read all the same
                 await resting.until(PingAckReceived)
+        resting.abort()  # it would not answer a goodbye either
 
 
 async def test_slow_reads_fault(sandbox: Sandbox, apple: Apple) -> None:
