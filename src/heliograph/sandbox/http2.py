@@ -108,6 +108,7 @@ class Http2Protocol(asyncio.Protocol):
         self._last_stream: int | None = None
         """The last stream that will be answered, once GOAWAY has been said."""
         self._highest_reacted = 0
+        self._is_dropped = False
         self._reads_every_seconds = 0.0
         self._resting: asyncio.TimerHandle | None = None
         """Set while nothing is read."""
@@ -122,7 +123,7 @@ class Http2Protocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read frames and react to every request that is complete."""
-        if self._transport.is_closing():
+        if self._is_dropped or self._transport.is_closing():
             return
         try:
             for event in self._connection.receive_data(data):
@@ -222,13 +223,23 @@ class Http2Protocol(asyncio.Protocol):
             case GoAway():
                 self._leave(stream_id, reaction.reason)
             case Disconnect():
-                self._transport.abort()
+                self._drop()
             case Silence():
                 pass
             case Stall():
                 self._rest(reaction.seconds)
             case _:
                 assert_never(reaction)
+
+    def _drop(self) -> None:
+        """
+        Say nothing more, and abort in a moment.
+
+        Not at once: asyncio's TLS fails if that happens while it hands out what it has kept
+        back for a protocol that was resting (`SSLProtocol._do_flush`, Python 3.11).
+        """
+        self._is_dropped = True
+        asyncio.get_running_loop().call_soon(self._transport.abort)
 
     def _change_terms(self, answer: Answer) -> None:
         """Announce new limits, and read more slowly, if the answer says so."""
@@ -331,5 +342,5 @@ class Http2Protocol(asyncio.Protocol):
             stream.timer.cancel()
 
     def _flush(self) -> None:
-        if data := self._connection.data_to_send():
+        if (data := self._connection.data_to_send()) and not self._is_dropped:
             self._transport.write(data)
