@@ -384,7 +384,7 @@ async def prove(
     waves = -(-sends // (PUBLISHES_IN_A_WAVE * EVERYBODY))
     publishes = -(-sends // (waves * EVERYBODY))
     async with (
-        _no_failures_of_our_own(),
+        no_failures_of_our_own(),
         database_in(folder) as database,
         gateways_running(clock := Clock()) as gateways,
     ):
@@ -438,7 +438,7 @@ def _check_memory(memory: Sequence[int]) -> None:
 
 
 @asynccontextmanager
-async def _no_failures_of_our_own() -> AsyncIterator[None]:
+async def no_failures_of_our_own() -> AsyncIterator[None]:
     """Read what the product logs: a fault of its own would be tried again and pass unseen."""
     failures: Counter[str] = Counter()
 
@@ -488,13 +488,19 @@ def main() -> None:
     console.print(f"At least {options.sends:,} sends, seed {seed}: `--seed {seed}` repeats them.")
     with tempfile.TemporaryDirectory() as folder, Progress(console=console) as progress:
         task = progress.add_task("deliveries", total=options.sends)
+
+        def show(done: int) -> None:
+            progress.update(task, completed=done)
+            if not console.is_terminal:  # where a bar would not be seen to move
+                console.print(f"{done:,} deliveries have come to their end")
+
         try:
             report = asyncio.run(
                 prove(
                     sends=options.sends,
                     seed=seed,
                     folder=Path(folder),
-                    progress=lambda done: progress.update(task, completed=done),
+                    progress=show,
                 )
             )
         except Broken as problem:
