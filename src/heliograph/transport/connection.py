@@ -237,6 +237,7 @@ class Link(asyncio.Protocol):
             _, late = self._marks.popleft()
         if late > 0 and (ended := self._rules.give_up(late)):
             self._on_ended(ended)
+            self._on_change(self)  # their places are free
 
     def _is_unused(self, now: float) -> bool:
         return not self._rules.open_streams and self._active_at + self._patience.unused <= now
