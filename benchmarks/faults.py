@@ -81,9 +81,9 @@ from heliograph.storage.publishes import Publish
 from heliograph.transport.client import Client
 from heliograph.transport.connection import Patience
 
-DEVICES: Final = {Gateway.APNS: 200, Gateway.FCM: 150, Gateway.WEB: 150}
+DEVICES: Final = {Gateway.APNS: 100, Gateway.FCM: 75, Gateway.WEB: 75}
 EVERYBODY: Final = sum(DEVICES.values())
-PUBLISHES_IN_A_WAVE: Final = 20
+PUBLISHES_IN_A_WAVE: Final = 40
 WARM_UP_WAVES: Final = 3
 
 HANG_SECONDS: Final = 300
@@ -93,23 +93,21 @@ MEMORY_MARGIN: Final = 0.15
 """How much more memory the end may show than the state after the warm-up."""
 
 _INTEREST: Final = Interest("everybody")
-_PATIENCE: Final = Patience(connect=5, reply=1.5, queue=20, stall=0.4, pong=0.4, close=0.4)
+_PATIENCE: Final = Patience(connect=5, reply=2.5, queue=20, stall=0.5, pong=0.5, close=0.5)
 _LEAP: Final = timedelta(minutes=5)
 """What is due within it is taken together."""
 
 _SECONDS_A_LEAP: Final = 0.05
 """Real time that passes with a leap: the pauses between connections that fail are real."""
 
-_COSTLY: Final = frozenset(
-    {
-        FaultName.DISCONNECT,
-        FaultName.FEWER_STREAMS,
-        FaultName.GOAWAY,
-        FaultName.NO_ANSWER,
-        FaultName.SLOW_READS,
-        FaultName.SMALLER_WINDOWS,
-        FaultName.STALL,
-    }
+_COSTLY: Final = (
+    FaultName.DISCONNECT,
+    FaultName.FEWER_STREAMS,
+    FaultName.GOAWAY,
+    FaultName.NO_ANSWER,
+    FaultName.SLOW_READS,
+    FaultName.SMALLER_WINDOWS,
+    FaultName.STALL,
 )
 """Faults that a whole connection has to bear, or that take real time."""
 
@@ -122,6 +120,9 @@ _FIELDS: Final[Mapping[FaultName, Mapping[str, Any]]] = {
     FaultName.FEWER_STREAMS: {"streams": 3},
     FaultName.EMPTY_ERROR: {"status": 503},
 }
+
+_LONG: Final = 20_000
+"""Sends, from which on every fault has a chance of its own."""
 
 STATUSES: Final = (400, 401, 402, 403, 404, 405, 409, 410, 418, 422, 429, 451, 500, 501, 503, 504)
 """Statuses with a reason that nobody knows."""
@@ -159,12 +160,16 @@ class Report:
         return self.ends["targeted"]
 
 
-def plan(seed: int, *, chance: float, costly: float) -> Plan:
+def plan(seed: int, sends: int) -> Plan:
     """Every fault, at every service and at Google's token endpoint."""
-    named = [
-        Fault(name, chance=costly if name in _COSTLY else chance, **_FIELDS.get(name, {}))
+    chance = 0.004
+    # A short run would hardly meet what is rare, or would do nothing but wait.
+    often, times = (0.0002, None) if sends > _LONG else (0.01, 4)
+    costly = [Fault(name, chance=often, times=times, **_FIELDS.get(name, {})) for name in _COSTLY]
+    cheap = [
+        Fault(name, chance=chance, **_FIELDS.get(name, {}))
         for name in FaultName
-        if name is not FaultName.ANSWER
+        if name not in (*_COSTLY, FaultName.ANSWER)
     ]
     statuses = [
         Fault(FaultName.ANSWER, status=status, reason="Unheard Of", chance=chance / 4)
@@ -174,7 +179,7 @@ def plan(seed: int, *, chance: float, costly: float) -> Plan:
         Fault(name, gateway="oauth", chance=0.1)
         for name in (FaultName.UNAVAILABLE, FaultName.DISCONNECT, FaultName.BAD_GATEWAY)
     ]
-    return Plan(seed, (*named, *statuses, *tokens))
+    return Plan(seed, (*costly, *cheap, *statuses, *tokens))
 
 
 class Witness(Deliver):
@@ -225,7 +230,7 @@ class Proof:
         """A worker with connections of its own, all of which end with the block."""
         loopback = [ipaddress.ip_network("127.0.0.0/8")]
         client = Client(allowed=loopback, extra_ca=self._gateways.ca, patience=_PATIENCE)
-        self._worker = self._shop.worker(client, dice=self._chance.random)
+        self._worker = self._shop.worker(client, concurrency=4, dice=self._chance.random)
         try:
             yield
         finally:
@@ -246,20 +251,23 @@ class Proof:
         self._shop.told.clear()
         self.report.memory.append(Resources.now().memory)
 
-    async def _register(self) -> list[Device]:
-        """Every address, as an app that starts does: those that were pruned come back."""
-        for address in self._addresses:
-            registered = await self._shop.registry.register(self._instance.number, address, {})
-            await self._shop.registry.set_interests(
-                self._instance.number, registered.id, [_INTEREST]
-            )
+    async def _register(self) -> Sequence[Device]:
+        """A device at every address: those that were pruned come back, as an app does."""
+        registry, instance = self._shop.registry, self._instance.number
+        present = {device.address for device in await self._devices()}
+        for address in [each for each in self._addresses if each not in present]:
+            registered = await registry.register(instance, address, {})
+            await registry.set_interests(instance, registered.id, [_INTEREST])
         self._shop.clock.advance(timedelta(minutes=1))
-        page = await self._shop.registry.page(
+        devices = await self._devices()
+        if len(devices) != len(self._addresses):
+            raise Broken(f"{len(devices)} devices for {len(self._addresses)} addresses")
+        return devices
+
+    async def _devices(self) -> Sequence[Device]:
+        return await self._shop.registry.page(
             self._instance.number, user=None, after=DeviceNumber(0), limit=10_000
         )
-        if len(page) != len(self._addresses):
-            raise Broken(f"{len(page)} devices for {len(self._addresses)} addresses")
-        return list(page)
 
     async def _work(self, published: Sequence[PublishId]) -> None:
         """Work until nothing is left, leaping to when something is due again."""
@@ -397,8 +405,7 @@ async def prove(
             raise Broken(f"on a fair day: {dict(proof.report.ends)}")
         before = Resources.now()
         proof.report = Report()
-        costly = max(0.0002, 12 / sends)
-        gateways.sandbox.scenario.follow(plan(seed, chance=0.004, costly=costly))
+        gateways.sandbox.scenario.follow(plan(seed, sends))
         async with proof.working():
             for number in range(waves):
                 await proof.wave(number, publishes)

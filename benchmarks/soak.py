@@ -51,6 +51,7 @@ from builders import (
     randomness,
     to_users,
 )
+from heliograph.gateways.contract import Outcome, Sent, Unavailable
 from heliograph.instances import Instance
 from heliograph.model import (
     Address,
@@ -109,6 +110,8 @@ _DEVICES: Final = 300
 _AT_ONCE: Final = 40
 """Batches under way."""
 _BATCH: Final = 25
+_EXPECTED: Final = (Sent, Unavailable)
+"""None of the faults says anything against a device, a message or our credentials."""
 _PAUSE_SECONDS: Final = 0.2
 """After a batch in which something was unavailable; the pipeline would wait for longer."""
 _CALM_SECONDS: Final = 15
@@ -150,11 +153,12 @@ class Soak:
             gateway = chance.choice(list(Gateway))
             some = chance.sample(self.devices[gateway], _BATCH)
             answers = await deliver.deliver(self.publish, self.instance, gateway, some)
-            if len(answers) != len(some):
-                raise Broken(f"{len(answers)} outcomes for {len(some)} devices")
-            told = Counter(type(answer).__name__ for answer in answers.values())
+            others = {each for each in answers.values() if not isinstance(each, _EXPECTED)}
+            if len(answers) != len(some) or others:
+                raise Broken(f"{len(answers)} outcomes for {len(some)} devices; {others}")
+            told = Counter(map(_in_words, answers.values()))
             self.outcomes.update(told)
-            if told["Unavailable"]:
+            if len(told) > 1:
                 await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _watch(self, end: float) -> None:
@@ -204,6 +208,10 @@ class Scene:
                 for name in ORDINARY
             }
         )
+
+
+def _in_words(outcome: Outcome) -> str:
+    return f"Unavailable: {outcome.reason}" if isinstance(outcome, Unavailable) else "Sent"
 
 
 def _wall_clock() -> datetime:

@@ -96,7 +96,7 @@ async def nginx(
 ) -> AsyncIterator[Nginx]:
     """A server that takes notifications under ``/3/`` and does worse elsewhere."""
     chain, key = authority.server_certificate()
-    port = _free_port()
+    port = free_port()
     (folder / "chain.pem").write_text(chain)
     (folder / "key.pem").write_text(key)
     (folder / "gateway.js").write_text(_GATEWAY)
@@ -107,7 +107,7 @@ async def nginx(
         _PROGRAM, "-e", "stderr", "-p", folder, "-c", folder / "nginx.conf"
     )
     try:
-        await _until_listening(process, port)
+        await until_listening(process, port)
         yield Nginx(process, f"https://127.0.0.1:{port}", folder)
     finally:
         if process.returncode is None:
@@ -115,14 +115,16 @@ async def nginx(
         await process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on, for servers that cannot be told to choose one."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port: int = found.getsockname()[1]
         return port
 
 
-async def _until_listening(process: asyncio.subprocess.Process, port: int) -> None:
+async def until_listening(process: asyncio.subprocess.Process, port: int) -> None:
+    """Wait until a server takes connections; fail if it ends before."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             assert process.returncode is None
