@@ -478,8 +478,7 @@ def rows(report: Report) -> Iterator[tuple[str, str]]:
     yield "notifications taken", f"{report.arrived:,}"
     yield "  of them repeats, each after a lost answer", f"{report.repeated:,}"
     yield "time that passed for the product", str(report.virtual)
-    warm = report.memory[min(WARM_UP_WAVES, len(report.memory)) - 1]
-    yield "memory after the warm-up / at the end", f"{warm:,} / {report.memory[-1]:,} bytes"
+    yield "memory after each wave, MiB", " ".join(f"{each / 2**20:.1f}" for each in report.memory)
 
 
 def main() -> None:
