@@ -8,10 +8,10 @@ JUDGES := tests/judges/node
 JUDGES_READY := $(JUDGES)/node_modules/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench faults soak judges-debian fmt lock clean
+.PHONY: help run demo test check bench bench-embedded faults soak judges-debian fmt lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 run: $(READY) ## Start server, sandbox and a ready instance on this machine; Ctrl-C stops them
 	@exec $(BIN)/heliograph dev
@@ -28,7 +28,10 @@ check: $(READY) ## Format, lint, types and import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY) ## Measure the embedded server from publish to screen
+bench: $(JUDGES_READY) ## Measure what sending costs: our sender and others, in turns
+	@$(BIN)/heliograph bench --output build/bench
+
+bench-embedded: $(READY) ## Measure the embedded server from publish to screen
 	$(BIN)/python benchmarks/embedded.py
 
 faults: $(READY) ## Send 100,000 notifications through every fault; SEED=7 repeats a run

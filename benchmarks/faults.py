@@ -50,7 +50,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from builders import SUBJECT, Clock, Gateways, Workshop, database_in, gateways_running
+from builders import Clock, Gateways, Workshop, database_in, gateways_running
 from heliograph.gateways.contract import Outcome, Sent, Unavailable
 from heliograph.instances import Instance
 from heliograph.logs import Event
@@ -68,7 +68,7 @@ from heliograph.model import (
     ToInterests,
     WebAddress,
     WebMessage,
-    delivery_id,
+    delivery_ids,
 )
 from heliograph.pipeline.deliver import Deliver
 from heliograph.sandbox import exchange
@@ -183,15 +183,17 @@ def plan(seed: int, sends: int) -> Plan:
 
 
 class Witness(Deliver):
-    """Delivers, and remembers what it was told about each device."""
+    """Lets another deliver, and remembers what was told about each device."""
 
-    told: defaultdict[tuple[PublishId, DeviceNumber], list[Outcome]]
+    def __init__(self, other: Deliver) -> None:
+        self._other = other
+        self.told: defaultdict[tuple[PublishId, DeviceNumber], list[Outcome]] = defaultdict(list)
 
     async def deliver(
         self, publish: Publish, instance: Instance, gateway: Gateway, devices: Sequence[Device]
     ) -> dict[DeviceNumber, Outcome]:
         """Deliver as ever."""
-        outcomes = await super().deliver(publish, instance, gateway, devices)
+        outcomes = await self._other.deliver(publish, instance, gateway, devices)
         for number, outcome in outcomes.items():
             self.told[publish.id, number].append(outcome)
         return outcomes
@@ -203,10 +205,10 @@ class Observatory(Workshop):
     told: defaultdict[tuple[PublishId, DeviceNumber], list[Outcome]]
     """What each device was answered, one attempt after another."""
 
-    def deliver(self, client: Client) -> Witness:
+    def deliver(self, client: Client, **pace: Any) -> Deliver:
         """What its workers deliver with."""
-        witness = Witness(client, vapid_subject=SUBJECT, clock=self.clock, randomness=self.random)
-        witness.told = self.told = defaultdict(list)
+        witness = Witness(super().deliver(client, **pace))
+        self.told = witness.told
         return witness
 
 
@@ -322,7 +324,7 @@ class Proof:
         for entry in arrived:
             headers = entry.read()["headers"]
             identity = headers.get("apns-id") if isinstance(headers, dict) else None
-            if identity not in {None, delivery_id(publish, device.id)}:
+            if identity not in {None, delivery_ids(publish)(device.number)}:
                 raise Broken(f"{publish} to {device.number}: under another apns-id")
         self.report.attempts += len(told)
         self.report.unanswered += unanswered

@@ -43,12 +43,10 @@ from rich.table import Table
 
 from builders import (
     NOW,
-    SUBJECT,
     Clock,
     Workshop,
     database_in,
     from_base64url,
-    randomness,
     to_users,
 )
 from heliograph.gateways.contract import Outcome, Sent, Unavailable
@@ -121,6 +119,7 @@ _CALM_SECONDS: Final = 15
 class Soak:
     """Somebody who never stops sending."""
 
+    shop: Workshop
     publish: Publish
     instance: Instance
     devices: Mapping[Gateway, Sequence[Device]]
@@ -133,7 +132,7 @@ class Soak:
         loopback = [ipaddress.ip_network("127.0.0.0/8")]
         client = Client(allowed=loopback, extra_ca=self.ca, patience=_PATIENCE)
         before = Resources.now()
-        deliver = Deliver(client, vapid_subject=SUBJECT, clock=_wall_clock, randomness=randomness())
+        deliver = self.shop.deliver(client)
         try:
             end = time.monotonic() + seconds
             async with asyncio.TaskGroup() as tasks:
@@ -184,11 +183,11 @@ async def prepared(folder: Path, report: Callable[[str], None]) -> AsyncIterator
         apns = msgspec.convert(credentials["apns"], ApnsCredentials)
         fcm = msgspec.convert(credentials["fcm"], FcmCredentials)
         async with database_in(folder) as database:
-            shop = Workshop(database, Clock(_wall_clock()))
+            shop = Workshop(database, Clock(datetime.now(UTC)))
             instance = await shop.instance(apns=apns, fcm=fcm)
             identity = await shop.publish(instance, to_users("everybody"))
             publish = await shop.found(instance, identity)
-            soak = Soak(publish, instance, devices, ca, report)
+            soak = Soak(shop, publish, instance, devices, ca, report)
             yield Scene(soak, management)
 
 
@@ -212,10 +211,6 @@ class Scene:
 
 def _in_words(outcome: Outcome) -> str:
     return f"Unavailable: {outcome.reason}" if isinstance(outcome, Unavailable) else "Sent"
-
-
-def _wall_clock() -> datetime:
-    return datetime.now(UTC)
 
 
 async def _minted(http: httpx.AsyncClient, gateway: Gateway) -> list[Device]:

@@ -24,12 +24,17 @@ from hypothesis import HealthCheck, settings
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from heliograph.encryption.bodies import Encryption
+from heliograph.encryption.process import Processes
+from heliograph.errors import TransportError
 from heliograph.instances import Instance, Instances
 from heliograph.metrics import Metrics
 from heliograph.model import (
     Address,
     ApnsAddress,
+    ApnsCertificate,
     ApnsCredentials,
+    ApnsIdentity,
     ApnsMessage,
     DeviceId,
     DeviceNumber,
@@ -58,16 +63,18 @@ from heliograph.pipeline.deliver import Deliver
 from heliograph.pipeline.worker import Worker
 from heliograph.queue.database import DatabaseQueue
 from heliograph.registry import Registry
+from heliograph.sandbox import provider_certificate
 from heliograph.sandbox.authority import Authority
 from heliograph.sandbox.credentials import Credentials
 from heliograph.sandbox.server import Sandbox
-from heliograph.storage import devices, instances, interests, publishes, users
+from heliograph.storage import devices, instances, interests, publishes, users, vapid_keys
 from heliograph.storage.database import Database
 from heliograph.storage.publishes import Progress, Publish
 from heliograph.storage.work import Batch
-from heliograph.transport.client import Client
-from heliograph.wire import ece
+from heliograph.transport.client import Client, Destination
+from heliograph.wire import ece, http2
 from heliograph.wire.http import HttpRequest, HttpResponse
+from heliograph.wire.http2 import Template
 from heliograph.wire.seal import Seal
 
 NOW: Final = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -127,7 +134,7 @@ async def add_instance(
 ) -> InstanceNumber:
     """An instance whose sealed values are of no interest."""
     identity = InstanceId(f"00000000-0000-4000-8000-{number:012}")
-    await instances.add(
+    added = await instances.add(
         connection,
         {
             "id": identity,
@@ -136,14 +143,11 @@ async def add_instance(
             "secret_key": b"",
             "client_secret": b"",
             "app_secret": b"",
-            "vapid_private_key": b"",
-            "vapid_public_key": vapid,
             "verify_client_secret": True,
         },
     )
-    row = await instances.find(connection, identity)
-    assert row is not None
-    return row.number
+    await vapid_keys.add(connection, added, public_key=vapid, private_key=b"", now=NOW)
+    return added
 
 
 _serial: Final = count(1)
@@ -157,12 +161,13 @@ def fcm_address(token: str | None = None) -> FcmAddress:
     return FcmAddress(token or f"fcm-{next(_serial)}:APA91b")
 
 
-def web_address(endpoint: str | None = None) -> WebAddress:
+def web_address(endpoint: str | None = None, **changes: Any) -> WebAddress:
     """A subscription with keys that work."""
     return WebAddress(
         endpoint or f"https://push.example.com/{next(_serial)}",
         p256dh=ece.public_key_bytes(ec.derive_private_key(7, ec.SECP256R1())),
         auth=bytes(16),
+        **changes,
     )
 
 
@@ -279,6 +284,12 @@ def apns_credentials(**changes: Any) -> ApnsCredentials:
     return ApnsCredentials(**(base | changes))
 
 
+def apns_certificate(topic: str = "com.example.app", **form: Any) -> ApnsCertificate:
+    """A certificate as Apple issues them, but by the sandbox's authority, and its key."""
+    certificate, key = provider_certificate.issue(_authority(), topic, **form)
+    return ApnsCertificate(certificate=certificate, key=key, topic=topic)
+
+
 def fcm_credentials(**changes: Any) -> FcmCredentials:
     base: dict[str, Any] = {
         "project_id": "tests",
@@ -307,12 +318,16 @@ class Gateways:
         return msgspec.convert(self.sandbox.credentials()["apns"], ApnsCredentials)
 
     @property
+    def apns_certificate(self) -> ApnsCertificate:
+        return msgspec.convert(self.sandbox.credentials()["apns_certificate"], ApnsCertificate)
+
+    @property
     def fcm(self) -> FcmCredentials:
         return msgspec.convert(self.sandbox.credentials()["fcm"], FcmCredentials)
 
-    async def mint(self, gateway: Gateway) -> Address:
+    async def mint(self, gateway: Gateway, **order: str) -> Address:
         """The address of a new virtual device."""
-        answer = await self.management.post("/devices", json={"platform": str(gateway)})
+        answer = await self.management.post("/devices", json={"platform": str(gateway)} | order)
         minted = answer.raise_for_status().json()
         match gateway:
             case Gateway.APNS:
@@ -369,17 +384,22 @@ class ScriptedClient(Client):
         self.sent: list[HttpRequest] = []
         self.trusted: list[tuple[str | None, bool]] = []
 
-    async def send(
-        self, request: HttpRequest, *, ca: str | None = None, guarded: bool = False
-    ) -> HttpResponse:
+    async def exchange(
+        self, destination: Destination, template: Template, values: Sequence[Sequence[bytes]]
+    ) -> list[HttpResponse | TransportError]:
+        return [await self._reply(destination, http2.request(template, own)) for own in values]
+
+    async def _reply(
+        self, destination: Destination, request: HttpRequest
+    ) -> HttpResponse | TransportError:
         self.sent.append(request)
-        self.trusted.append((ca, guarded))
+        self.trusted.append((destination.ca, destination.is_guarded))
         reply = self._answer(request)
         if not isinstance(reply, HttpResponse | Exception):
             reply = await reply
-        if isinstance(reply, Exception):
-            raise reply
-        return reply
+        if isinstance(reply, HttpResponse | TransportError):
+            return reply
+        raise reply
 
     def headers(self, name: str) -> list[str]:
         """One header of every request, in the order sent."""
@@ -426,7 +446,7 @@ class Workshop:
         )
 
     async def instance(
-        self, *, apns: ApnsCredentials | None = None, fcm: FcmCredentials | None = None
+        self, *, apns: ApnsIdentity | None = None, fcm: FcmCredentials | None = None
     ) -> Instance:
         """A new instance; it has an APNs key unless another is given."""
         made = await self.instances.create("shop")
@@ -450,8 +470,14 @@ class Workshop:
         await self.accept.accept(instance, identity, target, messages)
         return identity
 
-    def deliver(self, client: Client) -> Deliver:
-        return Deliver(client, vapid_subject=SUBJECT, clock=self.clock, randomness=self.random)
+    def deliver(self, client: Client, **pace: Any) -> Deliver:
+        return Deliver(
+            client,
+            Encryption(processes=Processes(0), share_key=False, randomness=self.random),
+            vapid_subject=SUBJECT,
+            clock=self.clock,
+            **pace,
+        )
 
     def worker(
         self,

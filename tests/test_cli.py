@@ -1,5 +1,6 @@
 """The command line, as an operator types it."""
 
+import asyncio
 import json
 from asyncio import to_thread
 from pathlib import Path
@@ -8,9 +9,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from builders import apns_certificate, apns_credentials
 from heliograph import __version__
+from heliograph.app import storage
 from heliograph.cli import commands, main
 from heliograph.client.device import AsyncPushNotifications
+from heliograph.config import Settings
+from heliograph.model import ApnsIdentity, InstanceId
+from heliograph.storage import migrations
 from processes import heliograph
 from support import ADMIN_TOKEN
 
@@ -62,6 +68,40 @@ def test_an_instance_lives_from_create_to_delete(folder: Path) -> None:
     assert rotated["secret_key"] != made["secret_key"]
     assert 0 == deleted.exit_code
     assert [] == json_of("instance", "list")
+
+
+def test_a_vapid_key_is_rotated(folder: Path) -> None:
+    """The new key is printed, and show tells how far each key is in use, newest first."""
+    del folder
+    made = json_of("instance", "create", "Shop")["instance_id"]
+    (first,) = json_of("instance", "show", made)["vapid_keys"]
+
+    rotated = json_of("instance", "rotate-vapid", made)["vapid_public_key"]
+
+    shown = json_of("instance", "show", made)["vapid_keys"]
+    assert [(rotated, 0, True)] == [
+        (each["public_key"], each["devices"], each["current"]) for each in shown
+    ]
+    assert rotated != first["public_key"]
+    assert f"public_key: {rotated}" in run("instance", "show", made).output
+
+
+def test_an_instance_shows_what_it_sends_to_apple_with(folder: Path) -> None:
+    """A signing key by its name, a certificate by the day until which it is good."""
+
+    async def give(instance: str, credentials: ApnsIdentity) -> None:
+        async with storage(Settings(data_dir=folder)) as (_, instances):
+            assert await instances.set_apns(InstanceId(instance), credentials)
+
+    made = json_of("instance", "create", "Shop")["instance_id"]
+    shown = []
+    for credentials in (apns_credentials(), apns_certificate()):
+        asyncio.run(give(made, credentials))
+        shown.append(json_of("instance", "show", made))
+
+    assert ["com.example.app"] * 2 == [each["apns"] for each in shown]
+    assert "ABC123DEFG" == shown[0]["apns_key"]
+    assert "3000-01-01T00:00:00+00:00" == shown[1]["apns_certificate_until"]
 
 
 def test_deleting_asks_first(folder: Path) -> None:
@@ -126,7 +166,7 @@ def test_migrate_tells_the_revision(folder: Path) -> None:
     """It makes the database if there is none, and says where it stands."""
     result = run("migrate")
 
-    assert "revision 0001" in result.output
+    assert f"revision {migrations.newest()}" in result.output
     assert (folder / "heliograph.db").exists()
 
 

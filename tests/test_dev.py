@@ -24,7 +24,7 @@ FIELDS = {
     "app_secret",
     "sandbox",
 }
-SANDBOX_FIELDS = {"management", "apns", "fcm", "webpush", "webpush_ws"}
+SANDBOX_FIELDS = {"management", "apns", "apns_sandbox", "fcm", "webpush", "webpush_ws"}
 
 
 async def test_dev_writes_where_everything_is(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ async def test_the_sandbox_runs_alone(tmp_path: Path) -> None:
         status = await sandbox.stop(signal.SIGINT)
 
     assert SANDBOX_FIELDS == set(note)
-    assert {"apns", "fcm"} == set(credentials.json())
+    assert {"apns", "apns_certificate", "fcm"} == set(credentials.json())
     assert 0 == status
 
 

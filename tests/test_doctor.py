@@ -2,18 +2,30 @@
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from builders import Gateways, apns_credentials, fcm_credentials, gateways_running
+from builders import (
+    NOW,
+    Gateways,
+    apns_certificate,
+    apns_credentials,
+    fcm_credentials,
+    gateways_running,
+)
 from heliograph.app import storage
 from heliograph.config import Settings
-from heliograph.doctor import Finding, examine
+from heliograph.doctor import Finding, examine, judge_certificate
 from heliograph.instances import Instances
-from heliograph.model import ApnsCredentials, FcmCredentials, InstanceId
+from heliograph.model import ApnsIdentity, FcmCredentials, InstanceId
+from heliograph.sandbox import Authority, provider_certificate
+from heliograph.sandbox.devices import AppleEnvironment
+from heliograph.sandbox.provider_certificate import BOTH
+
+PRODUCTION, SANDBOX = AppleEnvironment.PRODUCTION, AppleEnvironment.SANDBOX
 
 
 @pytest.fixture
@@ -36,7 +48,7 @@ def settings_of(folder: Path, **changes: Any) -> Settings:
 async def prepare(
     settings: Settings,
     *,
-    apns: ApnsCredentials | None = None,
+    apns: ApnsIdentity | None = None,
     fcm: FcmCredentials | None = None,
 ) -> None:
     """An instance called shop, with these credentials."""
@@ -86,6 +98,58 @@ async def test_credentials_that_are_accepted_are_found_good(
         findings["shop: FCM"],
         await gateways.inbox(),
     )
+
+
+async def test_a_certificate_is_examined(tmp_path: Path, gateways: Gateways) -> None:
+    """It is tried at Apple's, and if it is accepted, its date is told."""
+    settings = settings_of(tmp_path)
+    await prepare(settings, apns=gateways.apns_certificate)
+
+    finding = await found(settings, "shop: APNs")
+
+    assert ("ok", True) == (
+        finding.grade,
+        finding.sentence.startswith("the certificate is good until "),
+    )
+
+
+async def test_a_certificate_that_apple_does_not_take_is_a_fault(
+    tmp_path: Path, gateways: Gateways
+) -> None:
+    """One from another authority does not get through the handshake."""
+    settings = settings_of(tmp_path)
+    stranger, key = provider_certificate.issue(Authority(), "com.example.app")
+    await prepare(settings, apns=replace(gateways.apns_certificate, certificate=stranger, key=key))
+
+    finding = await found(settings, "shop: APNs")
+
+    assert ("fault", True) == (finding.grade, finding.sentence.startswith("cannot be reached: "))
+
+
+DAY = timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    "left, environments, grade, sentence",
+    [
+        (31 * DAY, BOTH, "ok", "the certificate is good until 2026-02-02"),
+        (30 * DAY, BOTH, "ok", "the certificate is good until 2026-02-01"),
+        (29 * DAY, BOTH, "warning", "the certificate expires on 2026-01-31: renew it"),
+        (0 * DAY, BOTH, "fault", "the certificate expired on 2026-01-02"),
+        (-DAY, BOTH, "fault", "the certificate expired on 2026-01-01"),
+        (90 * DAY, {PRODUCTION}, "ok", "the certificate is good until 2026-04-02"),
+        (90 * DAY, {SANDBOX}, "warning", "the certificate reaches apps in development only"),
+    ],
+)
+def test_a_certificate_is_judged_by_its_date(
+    left: timedelta, environments: set[AppleEnvironment], grade: str, sentence: str
+) -> None:
+    """A month before its end is the time to renew it; one for development is told as such."""
+    certificate = apns_certificate(
+        valid=(NOW - 300 * DAY, NOW + left), environments=frozenset(environments)
+    )
+
+    assert Finding("APNs", grade, sentence) == judge_certificate("APNs", certificate, now=NOW)  # type: ignore[arg-type]  # a table of texts
 
 
 async def test_missing_credentials_are_a_warning(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Instances: secrets shown once and sealed at rest, keys that rotate, credentials that work."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from builders import (
     NOW,
+    SECOND,
     Clock,
     add_device,
     add_publish,
+    apns_certificate,
     apns_credentials,
     apple_key,
     database_in,
@@ -21,11 +24,21 @@ from builders import (
     randomness,
     rows_of,
     sandbox_credentials,
+    web_address,
 )
 from heliograph.errors import InvalidInput
-from heliograph.instances import Instance, Instances
-from heliograph.model import FcmCredentials, InstanceId, InstanceNumber
-from heliograph.storage import tables
+from heliograph.instances import Instance, Instances, VapidKeyUse
+from heliograph.model import (
+    ApnsCertificate,
+    FcmCredentials,
+    InstanceId,
+    InstanceNumber,
+    VapidKeyNumber,
+    VapidKeys,
+    WebAddress,
+)
+from heliograph.registry import Registry
+from heliograph.storage import tables, vapid_keys
 from heliograph.storage.database import Database
 from heliograph.wire import vapid
 from heliograph.wire.seal import Seal
@@ -120,7 +133,7 @@ def test_what_is_printed_holds_no_secret() -> None:
         secret_keys=(secret,),
         client_secret=secret,
         app_secret=secret,
-        vapid=vapid.key_pair(bytes(31) + b"\x01"),
+        vapid_keys={VapidKeyNumber(1): VapidKeys(secret.encode(), b"public")},
         apns=apns_credentials(key=secret),
         fcm=fcm_credentials(private_key=secret),
         verify_client_secret=True,
@@ -207,6 +220,91 @@ async def test_two_keys_are_live_while_one_is_rolled_out(instances: Instances) -
     )
 
 
+# --- VAPID keys ----------------------------------------------------------------------
+
+
+_browsers = randomness(1)
+
+
+async def subscribe(database: Database, instance: Instance) -> WebAddress:
+    """A browser that registers; its address as it is kept."""
+    registry = Registry(database, clock=Clock(), randomness=_browsers, max_devices_per_user=100)
+    registration = await registry.register(instance.number, web_address(), {})
+    device = await registry.find(instance.number, registration.id)
+    assert device is not None
+    assert isinstance(device.address, WebAddress)
+    return device.address
+
+
+async def test_a_rotated_key_overlaps_the_one_before(
+    database: Database, instances: Instances
+) -> None:
+    """Each browser is reached with the pair it subscribed with; new ones get the new pair."""
+    made = await instances.create("one")
+    before = await subscribe(database, made)
+    pair = await instances.rotate_vapid(made.id)
+    now = await found(instances, made)
+    after = await subscribe(database, made)
+
+    assert (pair, pair, made.vapid) == (now.vapid, now.vapid_of(after), now.vapid_of(before))
+    assert [made.vapid, pair] == list(now.vapid_keys.values())
+    assert now.vapid == vapid.key_pair(now.vapid.private_key)
+
+
+async def test_a_key_from_the_first_release_opens(database: Database, instances: Instances) -> None:
+    """What was sealed when each instance had one pair, in a column, is read from the table."""
+    made = await instances.create("one")
+    pair = vapid.key_pair(bytes(31) + b"\x09")
+    context = f"instances/{made.id}/vapid_private_key"
+    sealed = Seal("a-master-key").seal(pair.private_key, context=context, nonce=bytes(12))
+    async with database.write() as connection:
+        await vapid_keys.add(
+            connection, made.number, public_key=pair.public_key, private_key=sealed, now=NOW
+        )
+
+    assert pair == (await found(instances, made)).vapid
+
+
+async def test_an_address_without_a_key_means_the_current_one(instances: Instances) -> None:
+    """A pair that another process made a moment ago is not known yet, and not guessed."""
+    made = await instances.create("one")
+
+    assert (made.vapid, None) == (
+        made.vapid_of(web_address()),
+        made.vapid_of(web_address(vapid_key=VapidKeyNumber(99))),
+    )
+
+
+async def test_an_overlap_can_be_watched(
+    database: Database, clock: Clock, instances: Instances
+) -> None:
+    """Each pair tells how many living browsers it reaches, the current one first."""
+    made = await instances.create("one")
+    await subscribe(database, made)
+    clock.advance(SECOND)
+    pair = await instances.rotate_vapid(made.id)
+    assert pair is not None
+
+    assert [
+        VapidKeyUse(pair.public_key, NOW + SECOND, devices=0, is_current=True),
+        VapidKeyUse(made.vapid.public_key, NOW, devices=1, is_current=False),
+    ] == await instances.vapid_use(made.number)
+
+
+async def test_a_key_that_nobody_needs_goes_with_the_next_rotation(
+    database: Database, instances: Instances
+) -> None:
+    """Pairs do not pile up: those between the first, which is in use, and the newest are gone."""
+    made = await instances.create("one")
+    await subscribe(database, made)
+    await instances.rotate_vapid(made.id)
+    pair = await instances.rotate_vapid(made.id)
+
+    now = await found(instances, made)
+
+    assert [made.vapid, pair] == list(now.vapid_keys.values())
+
+
 # --- changes -------------------------------------------------------------------------
 
 
@@ -230,7 +328,11 @@ async def test_only_what_is_given_changes(instances: Instances) -> None:
 async def test_credentials_come_back_as_they_were_given(instances: Instances) -> None:
     """Both kinds are kept complete, and can be taken away again one by one."""
     made = await instances.create("one")
-    apns = apns_credentials(endpoint="https://127.0.0.1:8443", topic="com.example.other")
+    apns = apns_credentials(
+        endpoint="https://127.0.0.1:8443",
+        sandbox_endpoint="https://127.0.0.1:8444",
+        topic="com.example.other",
+    )
     fcm = FcmCredentials(fcm_credentials().service_account, endpoint="http://localhost:1/base")
     await instances.set_apns(made.id, apns)
     await instances.set_fcm(made.id, fcm)
@@ -266,6 +368,7 @@ BAD_URLS += ["https://example.com:port", "https://example.com:0", "https://a b",
         ({"topic": "a\nb"}, "topic"),
         ({"ca": "not a certificate"}, "ca"),
         *(({"endpoint": url}, "endpoint") for url in BAD_URLS),
+        ({"sandbox_endpoint": "example.com"}, "sandbox_endpoint"),
     ],
     ids=lambda value: ascii(value)[:60],
 )
@@ -278,6 +381,66 @@ async def test_apns_credentials_that_cannot_work_are_refused(
     with pytest.raises(InvalidInput) as caught:
         await instances.set_apns(made.id, apns_credentials(**changes))
     assert (field, None) == (caught.value.field, (await found(instances, made)).apns)
+
+
+async def test_a_certificate_comes_back_as_it_was_given(instances: Instances) -> None:
+    """It takes the place of a signing key, and a signing key takes its place."""
+    made = await instances.create("one")
+    certificate = replace(apns_certificate(), sandbox_endpoint="https://localhost:1")
+    kept = []
+    for each in (apns_credentials(), certificate, apns_credentials(key_id="NEWER")):
+        await instances.set_apns(made.id, each)
+        kept.append((await found(instances, made)).apns)
+
+    assert [apns_credentials(), certificate, apns_credentials(key_id="NEWER")] == kept
+
+
+async def test_a_certificates_key_is_not_in_the_files(
+    tmp_path: Path, database: Database, instances: Instances
+) -> None:
+    """It is sealed like every other secret."""
+    made = await instances.create("one")
+    certificate = apns_certificate()
+    await instances.set_apns(made.id, certificate)
+    await database.close()
+
+    written = b"".join(path.read_bytes() for path in sorted(tmp_path.iterdir()))
+
+    lines = certificate.key.splitlines()[1:-1]
+    assert [] == [line for line in lines if line.encode() in written]
+
+
+@pytest.mark.parametrize(
+    "certificate, problem",
+    [
+        (replace(apns_certificate(), certificate="x"), "certificate: this is not a certificate"),
+        (replace(apns_certificate(), key="x"), "key: this is not a private key"),
+        (replace(apns_certificate(), key=apns_certificate().key), "key: the key does not belong"),
+        (replace(apns_certificate(), topic="com.other"), "topic: the certificate is for com.exa"),
+        (replace(apns_certificate(), topic=""), "topic: must be a non-empty ASCII word"),
+        (replace(apns_certificate(), ca="x"), "ca: must be certificates in PEM"),
+        (replace(apns_certificate(), endpoint="x"), "endpoint: must be an"),
+        (replace(apns_certificate(), sandbox_endpoint="x"), "sandbox_endpoint: must be an"),
+        (
+            apns_certificate(valid=(NOW - timedelta(days=365), NOW)),
+            "certificate: expired on 2026-01-02",
+        ),
+        (
+            apns_certificate(valid=(NOW + timedelta(days=1), NOW + timedelta(days=9))),
+            "certificate: is not valid before 2026-01-03",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_a_certificate_that_cannot_work_is_refused(
+    instances: Instances, certificate: ApnsCertificate, problem: str
+) -> None:
+    """What Apple would refuse at every push is refused when it is set, by the field's name."""
+    made = await instances.create("one")
+
+    with pytest.raises(InvalidInput, match=f"^{problem}"):
+        await instances.set_apns(made.id, certificate)
+    assert None is (await found(instances, made)).apns
 
 
 @pytest.mark.parametrize(
@@ -317,8 +480,9 @@ async def test_a_refusal_does_not_repeat_the_key(instances: Instances) -> None:
 
 async def test_of_an_instance_that_is_not_there_nothing_is_done(instances: Instances) -> None:
     """Not found is an answer, for every verb."""
-    assert [None, False, False, False, False, False, False] == [
+    assert [None, None, False, False, False, False, False, False] == [
         await instances.rotate_key(NOBODY),
+        await instances.rotate_vapid(NOBODY),
         await instances.change(NOBODY, name="x"),
         await instances.change(NOBODY),
         await instances.set_apns(NOBODY, apns_credentials()),
@@ -345,7 +509,7 @@ async def test_an_instance_goes_with_all_it_owns(database: Database, instances: 
         await instances.find_numbered(made.number),
         await instances.every(),
     )
-    assert {**dict.fromkeys(left, 0), "instances": 1} == left
+    assert {**dict.fromkeys(left, 0), "instances": 1, "vapid_keys": 1} == left
 
 
 # --- what is remembered --------------------------------------------------------------

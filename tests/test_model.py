@@ -12,8 +12,9 @@ from builders import apns_credentials, fcm_credentials
 from heliograph.model import (
     Address,
     ApnsAddress,
+    ApnsCertificate,
     ApnsMessage,
-    DeviceId,
+    DeviceNumber,
     FcmAddress,
     FcmMessage,
     Gateway,
@@ -23,7 +24,7 @@ from heliograph.model import (
     WebAddress,
     WebMessage,
     address_digest,
-    delivery_id,
+    delivery_ids,
     gateway_of,
     time_ordered_uuid,
 )
@@ -31,6 +32,7 @@ from heliograph.model import (
 instants = st.datetimes(datetime(1970, 1, 1), datetime(9999, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001  (the strategy wants naive bounds)
 ten_bytes = st.binary(min_size=10, max_size=10)
 names = st.text(min_size=1, max_size=164)
+device_numbers = st.integers(1, 2**48 - 1)
 
 
 @given(instants, ten_bytes)
@@ -78,23 +80,22 @@ def test_chance_tells_ids_of_one_millisecond_apart(
     assert (bits(first) == bits(second)) == are_equal
 
 
-@given(names, names)
-def test_a_delivery_has_one_canonical_name(publish: str, device: str) -> None:
+@given(names, device_numbers)
+def test_a_delivery_has_one_canonical_name(publish: str, device: int) -> None:
     """The id of a delivery is a lower-case UUID of version 8, the same at every attempt."""
     try:
-        text = delivery_id(PublishId(publish), DeviceId(device))
+        text, again = (delivery_ids(PublishId(publish))(DeviceNumber(device)) for _ in range(2))
     except UnicodeEncodeError:
         return  # no id of ours has half a character
 
     read = UUID(text)
-    again = delivery_id(PublishId(publish), DeviceId(device))
     assert (text, text.lower(), 8, RFC_4122) == (again, str(read), read.version, read.variant)
 
 
 def test_every_delivery_has_a_name_of_its_own() -> None:
     """Another publish or another device gives another delivery id."""
     made = {
-        delivery_id(PublishId(f"pubid-{publish}"), DeviceId(f"apns-{device}"))
+        delivery_ids(PublishId(f"pubid-{publish}"))(DeviceNumber(device))
         for publish in range(30)
         for device in range(30)
     }
@@ -104,12 +105,9 @@ def test_every_delivery_has_a_name_of_its_own() -> None:
 
 def test_a_delivery_keeps_the_name_it_was_given() -> None:
     """A delivery id does not change between versions: a repeat may come after an upgrade."""
-    made = delivery_id(
-        PublishId("pubid-018cc1d5-0000-7000-8000-000000000000"),
-        DeviceId("apns-018cc1d5-0000-7000-8000-000000000001"),
-    )
+    delivery_id = delivery_ids(PublishId("pubid-018cc1d5-0000-7000-8000-000000000000"))
 
-    assert "5c43572e-48b9-8ece-8e78-345511ba0ff4" == made
+    assert "c845f204-60ae-841c-bf6b-437125c66a2b" == delivery_id(DeviceNumber(1_000_000))
 
 
 @pytest.mark.parametrize(
@@ -183,6 +181,7 @@ SECRET = "do-not-show-this"
         FcmMessage(SECRET.encode()),
         WebMessage(SECRET.encode()),
         apns_credentials(key=SECRET),
+        ApnsCertificate("certificate", SECRET, "com.example.app"),
         fcm_credentials(private_key=SECRET),
         VapidKeys(SECRET.encode(), b"public"),
     ],

@@ -1,6 +1,7 @@
 """The rules of devices, users and interests that every dialect shares."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -26,10 +27,11 @@ from heliograph.model import (
     InstanceNumber,
     Interest,
     UserId,
+    VapidKeyNumber,
     WebAddress,
 )
 from heliograph.registry import MOST_INTERESTS, Registry
-from heliograph.storage import devices
+from heliograph.storage import devices, vapid_keys
 from heliograph.storage.database import Database
 from heliograph.storage.devices import Device
 
@@ -37,6 +39,8 @@ OURS, THEIRS = InstanceNumber(1), InstanceNumber(2)
 ALICE, BOB = UserId("alice"), UserId("bob")
 NEWS, SPORT = Interest("news"), Interest("sport")
 NOBODY = DeviceId("apns-00000000-0000-7000-8000-000000000000")
+FIRST_KEY = VapidKeyNumber(1)
+"""Our only VAPID pair; theirs is the second."""
 LIMIT = 3
 
 
@@ -85,7 +89,7 @@ async def subscribed(registry: Registry, device: DeviceId) -> list[str]:
 
 @pytest.mark.parametrize(
     "address, gateway",
-    [(apns_address(), "apns"), (fcm_address(), "fcm"), (web_address(), "web")],
+    [(apns_address(), "apns"), (fcm_address(), "fcm"), (web_address(vapid_key=FIRST_KEY), "web")],
     ids=["apns", "fcm", "web"],
 )
 async def test_a_new_address_is_a_new_device(
@@ -127,7 +131,82 @@ async def test_a_browser_may_come_back_with_other_keys(registry: Registry) -> No
 
     again = await new_device(registry, address)
 
-    assert (first, address) == (again, (await found(registry, again)).address)
+    bound = replace(address, vapid_key=FIRST_KEY)
+    assert (first, bound) == (again, (await found(registry, again)).address)
+
+
+async def new_key(database: Database) -> VapidKeyNumber:
+    """Another VAPID pair of ours, which is the current one from now on."""
+    async with database.write() as connection:
+        return await vapid_keys.add(connection, OURS, public_key=b"", private_key=b"", now=NOW)
+
+
+async def key_of(registry: Registry, device: DeviceId) -> VapidKeyNumber | None:
+    address = (await found(registry, device)).address
+    assert isinstance(address, WebAddress)
+    return address.vapid_key
+
+
+async def test_a_browser_is_bound_to_the_current_key(
+    registry: Registry, database: Database
+) -> None:
+    """Each subscription belongs to the VAPID pair that was the newest when it registered."""
+    before = await new_device(registry, web_address())
+    second = await new_key(database)
+    after = await new_device(registry, web_address())
+
+    assert (FIRST_KEY, second) == (await key_of(registry, before), await key_of(registry, after))
+
+
+@pytest.mark.parametrize(
+    "keys, is_new",
+    [((b"p", b"a"), False), ((b"q", b"a"), True), ((b"p", b"b"), True)],
+    ids=["same", "p256dh", "auth"],
+)
+async def test_a_subscription_keeps_its_key_while_it_is_the_same(
+    registry: Registry, database: Database, keys: tuple[bytes, bytes], is_new: bool
+) -> None:
+    """Registering again after a rotation rebinds only what was subscribed anew: other keys."""
+    endpoint = "https://push.example.com/1"
+    device = await new_device(registry, WebAddress(endpoint, b"p", b"a"))
+    second = await new_key(database)
+
+    again = await new_device(registry, WebAddress(endpoint, *keys))
+
+    expected = second if is_new else FIRST_KEY
+    assert (device, expected) == (again, await key_of(registry, again))
+
+
+async def test_a_pruned_browser_comes_back_with_its_key(
+    registry: Registry, database: Database
+) -> None:
+    """A subscription that was thought dead is still bound as it always was."""
+    address = web_address()
+    device = await new_device(registry, address)
+    number = (await found(registry, device)).number
+    await new_key(database)
+    async with database.write() as connection:
+        await devices.prune(
+            connection, number, reason="Gone", unless_registered_after=None, now=NOW
+        )
+
+    await new_device(registry, address)
+
+    assert FIRST_KEY == await key_of(registry, device)
+
+
+@pytest.mark.parametrize("is_same", [True, False])
+async def test_a_moved_browser_is_bound_to_the_current_key(
+    registry: Registry, database: Database, is_same: bool
+) -> None:
+    """Another endpoint is another subscription; the same one given again is not."""
+    address = web_address()
+    device = await new_device(registry, address)
+    second = await new_key(database)
+
+    await registry.move(OURS, device, address if is_same else web_address())
+
+    assert (FIRST_KEY if is_same else second) == await key_of(registry, device)
 
 
 async def test_one_address_in_two_instances_is_two_devices(registry: Registry) -> None:

@@ -19,7 +19,7 @@ import trustme
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from heliograph.app import on_the_network
+from heliograph.app import on_the_network, outgoing
 from heliograph.errors import ConfigurationError
 from heliograph.serving import Tls, address_of, bind, serving, stop_signals
 from support import settings_in
@@ -138,6 +138,20 @@ async def test_http_and_https_are_served_together(tmp_path: Path) -> None:
     assert ["endpoint", "tls_endpoint"] == list(addresses)
     assert ["http", "https"] == [reply.url.scheme for reply in replies]
     assert [200, 200] == [reply.status_code for reply in replies]
+
+
+@pytest.mark.parametrize("content", ["", "not a certificate", None], ids=["empty", "text", "none"])
+async def test_authorities_that_are_none_are_noticed_at_once(
+    tmp_path: Path, content: str | None
+) -> None:
+    """Before the first push fails: the setting is named."""
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        path.write_text(content)
+
+    with pytest.raises(ConfigurationError, match="HELIOGRAPH_EXTRA_CA_FILE"):
+        async with outgoing(settings_in(tmp_path, extra_ca_file=path)):
+            pass
 
 
 async def test_https_needs_a_certificate(tmp_path: Path) -> None:

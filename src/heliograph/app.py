@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
 
+from cryptography import x509
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
@@ -27,6 +28,8 @@ from heliograph.api.beams.routes import Beams
 from heliograph.api.middleware import Doorkeeper
 from heliograph.api.problems import Problem, answer_http_exception, answer_problem
 from heliograph.config import Settings, parse_listen, variable
+from heliograph.encryption.bodies import Encryption
+from heliograph.encryption.process import Processes
 from heliograph.errors import ConfigurationError
 from heliograph.instances import Instances
 from heliograph.logs import Event
@@ -93,7 +96,7 @@ async def product(settings: Settings, *, extra_ca: str | None = None) -> AsyncIt
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(_only_one(settings))
         database, instances = await stack.enter_async_context(storage(settings))
-        client = await stack.enter_async_context(outgoing(settings, extra_ca))
+        client = await stack.enter_async_context(outgoing(settings, metrics, extra_ca))
         queue = DatabaseQueue(database, now)
         registry = Registry(
             database,
@@ -102,11 +105,18 @@ async def product(settings: Settings, *, extra_ca: str | None = None) -> AsyncIt
             max_devices_per_user=settings.max_devices_per_user,
         )
         accept = Accept(database, queue, metrics, clock=now, randomness=secrets.token_bytes)
+        encryption = Encryption(
+            processes=Processes(settings.web_push_processes),
+            share_key=settings.web_push_shared_key,
+            randomness=secrets.token_bytes,
+        )
+        stack.push_async_callback(encryption.close)
         deliver = Deliver(
             client,
+            encryption,
             vapid_subject=settings.vapid_subject,
+            fcm_rate=settings.fcm_rate,
             clock=now,
-            randomness=secrets.token_bytes,
         )
         worker = Worker(
             database,
@@ -237,7 +247,9 @@ def check_vapid_subject(settings: Settings) -> None:
 
 
 @contextlib.asynccontextmanager
-async def outgoing(settings: Settings, extra_ca: str | None = None) -> AsyncIterator[Client]:
+async def outgoing(
+    settings: Settings, metrics: Metrics | None = None, extra_ca: str | None = None
+) -> AsyncIterator[Client]:
     """The way out: a client with the settings' networks and authorities."""
     authorities = [extra_ca] if extra_ca else []
     if settings.extra_ca_file is not None:
@@ -245,6 +257,7 @@ async def outgoing(settings: Settings, extra_ca: str | None = None) -> AsyncIter
     client = Client(
         allowed=[ipaddress.ip_network(network) for network in settings.egress_allow],
         extra_ca="\n".join(authorities) or None,
+        metrics=metrics,
     )
     try:
         yield client
@@ -254,9 +267,11 @@ async def outgoing(settings: Settings, extra_ca: str | None = None) -> AsyncIter
 
 def _read_ca(path: Path) -> str:
     try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError) as problem:
+        authorities = path.read_text()
+        x509.load_pem_x509_certificates(authorities.encode())
+    except (OSError, ValueError) as problem:
         raise ConfigurationError(f"{variable('extra_ca_file')}: {problem}") from None
+    return authorities
 
 
 @contextlib.contextmanager

@@ -16,15 +16,29 @@ from rich.table import Table
 
 from heliograph import __version__, app, config, dev, doctor, logs
 from heliograph.auth import user_problem
+from heliograph.bench import command as bench
+from heliograph.bench.sink import Shape
 from heliograph.client.errors import PusherError
 from heliograph.client.publish import PushNotifications
 from heliograph.config import Settings
 from heliograph.demo import story
 from heliograph.errors import HeliographError
-from heliograph.instances import Instance, Instances
-from heliograph.model import DeviceId, DeviceNumber, UserId, gateway_of
+from heliograph.gateways import apple_certificate
+from heliograph.instances import Instance, Instances, VapidKeyUse
+from heliograph.model import (
+    ApnsCertificate,
+    ApnsCredentials,
+    ApnsIdentity,
+    DeviceId,
+    DeviceNumber,
+    Gateway,
+    UserId,
+    VapidKeys,
+    gateway_of,
+)
 from heliograph.serving import stop_signals
 from heliograph.storage import devices
+from heliograph.wire.jws import base64url
 
 commands = typer.Typer(
     help="A self-hosted push notification server: publish to a person, and every device "
@@ -145,7 +159,7 @@ async def _sandbox(settings: Settings) -> None:
         async with dev.sandbox_running(settings) as running:
             dev.write_note(note, dict(running.addresses()))
             for name, address in running.addresses().items():
-                _out.print(f"  {name:<11} {address}", highlight=False)
+                _out.print(f"  {name:<12} {address}", highlight=False)
             try:
                 await stop.wait()
             finally:
@@ -174,6 +188,48 @@ def examine() -> None:
         )
         _out.print(f"{mark} {finding.subject}: {finding.sentence}", highlight=False)
     raise typer.Exit(1 if any(each.grade == "fault" for each in findings) else 0)
+
+
+@commands.command("bench")
+def measure(
+    *,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each sender has its turn.")] = 3,
+    count: Annotated[
+        int | None,
+        typer.Option(min=1, help="Notifications in a turn, at most. Default: about a second's."),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Senders whose name contains this; may be repeated."),
+    ] = None,
+    gateway: Annotated[
+        list[Gateway] | None, typer.Option(help="Only this gateway; may be repeated.")
+    ] = None,
+    shape: Annotated[list[Shape] | None, typer.Option(help="Only replies of this shape.")] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="One round of at most 500: shows that it works.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for bench.md and bench.svg.", file_okay=False)
+    ] = None,
+    node_modules: Annotated[
+        Path, typer.Option(help="Where npm has put @parse/node-apn and web-push.")
+    ] = bench.NODE_MODULES,
+) -> None:
+    """Measure what sending costs: our sender and others, in turns, to a sink on this machine."""
+    bench.run(
+        bench.Wishes(
+            rounds=rounds,
+            count=count,
+            is_quick=quick,
+            only=tuple(only or ()),
+            gateways=tuple(gateway or Gateway),
+            shapes=tuple(shape or Shape),
+            output=output,
+            node_modules=node_modules,
+        ),
+        _out,
+    )
 
 
 # --- instances -----------------------------------------------------------------------
@@ -218,7 +274,12 @@ def show_instance(instance: str, *, as_json: AsJson = False) -> None:
             found = await _find(instances, instance)
             async with database.read() as connection:
                 count = await devices.count(connection, found.number)
-            return _describe(found) | {"devices": count}
+            keys = await instances.vapid_use(found.number)
+            return _describe(found) | {
+                **_describe_apns(found.apns),
+                "devices": count,
+                "vapid_keys": [_describe_key(each) for each in keys],
+            }
 
     _show(_run(run()), as_json=as_json)
 
@@ -233,6 +294,21 @@ def rotate_key(instance: str, *, as_json: AsJson = False) -> None:
             return await instances.rotate_key(found.id) or ""
 
     _show({"secret_key": _run(run())}, as_json=as_json)
+
+
+@instance_commands.command("rotate-vapid")
+def rotate_vapid(instance: str, *, as_json: AsJson = False) -> None:
+    """Make a new key for browsers to subscribe with; those that have an older one keep it."""
+
+    async def run() -> VapidKeys:
+        async with app.storage(_settings()) as (_, instances):
+            found = await _find(instances, instance)
+            pair = await instances.rotate_vapid(found.id)
+            if pair is None:
+                raise HeliographError(f"there is no instance {instance}")
+            return pair
+
+    _show({"vapid_public_key": base64url(_run(run()).public_key)}, as_json=as_json)
 
 
 @instance_commands.command("delete")
@@ -391,13 +467,41 @@ def _describe(instance: Instance) -> dict[str, Any]:
     }
 
 
+def _describe_apns(credentials: ApnsIdentity | None) -> dict[str, Any]:
+    match credentials:
+        case None:
+            return {}
+        case ApnsCredentials(key_id=key_id):
+            return {"apns_key": key_id}
+        case ApnsCertificate(certificate=certificate):
+            end = apple_certificate.facts(certificate).expires_at
+            return {"apns_certificate_until": end.isoformat(timespec="seconds")}
+
+
+def _describe_key(key: VapidKeyUse) -> dict[str, Any]:
+    return {
+        "public_key": base64url(key.public_key),
+        "created_at": key.created_at.isoformat(timespec="seconds"),
+        "devices": key.devices,
+        "current": key.is_current,
+    }
+
+
 def _show(value: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         _print_json(value)
         return
     width = max(map(len, value))
     for name, each in value.items():
-        _out.print(f"{name:<{width}}  {each}", markup=False, highlight=False, soft_wrap=True)
+        for line in each if isinstance(each, list) else [each]:
+            text = _in_one_line(line)
+            _out.print(f"{name:<{width}}  {text}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _in_one_line(value: object) -> str:
+    if isinstance(value, dict):
+        return "  ".join(f"{name}: {each}" for name, each in value.items())
+    return str(value)
 
 
 def _show_rows(rows: list[dict[str, Any]], *, as_json: bool, empty: str) -> None:

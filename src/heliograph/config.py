@@ -81,7 +81,21 @@ class Settings:
     extra_ca_file: Path | None = _setting(
         None, "Certificate authorities to trust in web push besides the system's, PEM."
     )
+    web_push_shared_key: bool = _setting(
+        False,
+        "Encrypt the messages of one batch with one key pair instead of one each. "
+        "Cheaper, and somewhat less private: see below.",
+    )
+    web_push_processes: int = _setting(
+        1,
+        "Processes that encrypt large batches for browsers, each of 27 to 39 MB, started when "
+        "first needed. 0: the server does it itself.",
+    )
     worker_concurrency: int = _setting(8, "Batches of work that one worker has in hand at once.")
+    fcm_rate: int = _setting(
+        600_000,
+        "Messages that one Google project may send a minute: your quota, if Google has raised it.",
+    )
     batch_size: int = _setting(1000, "Devices in one batch of deliveries, at most.")
     sandbox_listen: str | None = _setting(
         None, "Address and port of the sandbox's pages. Default: 127.0.0.1:8041, if it is free."
@@ -122,11 +136,14 @@ def _check_lengths(settings: Settings) -> None:
         "publish_rate",
         "device_rate",
         "max_devices_per_user",
+        "fcm_rate",
         "worker_concurrency",
         "batch_size",
     ):
         if getattr(settings, name) < 1:
             raise ConfigurationError(f"{variable(name)} must be at least 1")
+    if settings.web_push_processes < 0:
+        raise ConfigurationError(f"{variable('web_push_processes')} must not be negative")
 
 
 def _check_addresses(settings: Settings) -> None:

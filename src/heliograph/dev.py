@@ -47,7 +47,7 @@ class Development:
     client_secret: str
     app_secret: str
     sandbox: dict[str, str]
-    """Base URLs: management, apns, fcm, webpush, webpush_ws."""
+    """Base URLs: management, apns, apns_sandbox, fcm, webpush, webpush_ws."""
 
 
 @contextlib.asynccontextmanager

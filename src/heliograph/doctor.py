@@ -7,6 +7,7 @@ exist, and the way in which it is refused tells whether the key was accepted.
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -14,16 +15,26 @@ from sqlalchemy.exc import SQLAlchemyError
 from heliograph.app import check_vapid_subject, now, outgoing, storage
 from heliograph.config import Settings, variable
 from heliograph.errors import ConfigurationError, TransportError
-from heliograph.gateways import apns
+from heliograph.gateways import apns, apple_certificate
 from heliograph.gateways.contract import Outcome, Sent, Suspect
 from heliograph.instances import Instance
-from heliograph.model import ApnsAddress, ApnsMessage
+from heliograph.model import (
+    ApnsAddress,
+    ApnsCertificate,
+    ApnsCredentials,
+    ApnsIdentity,
+    ApnsMessage,
+    Environment,
+)
+from heliograph.pipeline.couriers.apns import destination
 from heliograph.transport.client import Client
 from heliograph.transport.tokens import AccessTokens
 
 _GOOD_TOKEN_LENGTH: Final = 16
 _NO_DEVICE: Final = "0" * 64
 _NO_MESSAGE: Final = "00000000-0000-8000-8000-000000000000"
+_RENEWAL: Final = timedelta(days=30)
+"""How long before its end a certificate is worth a warning."""
 _EXAMPLE_SUBJECT: Final = Settings().vapid_subject
 
 
@@ -56,6 +67,23 @@ async def examine(settings: Settings) -> list[Finding]:
     return findings
 
 
+def judge_certificate(subject: str, credentials: ApnsCertificate, *, now: datetime) -> Finding:
+    """
+    What a certificate says of itself: until when it is good, and where.
+
+    Apple's are good for a year, and a token never expires: nobody is used to renewing.
+    """
+    facts = apple_certificate.facts(credentials.certificate)
+    end = f"{facts.expires_at:%Y-%m-%d}"
+    if facts.expires_at <= now:
+        return Finding(subject, "fault", f"the certificate expired on {end}")
+    if facts.expires_at - now < _RENEWAL:
+        return Finding(subject, "warning", f"the certificate expires on {end}: renew it")
+    if Environment.PRODUCTION not in facts.environments:
+        return Finding(subject, "warning", "the certificate reaches apps in development only")
+    return Finding(subject, "ok", f"the certificate is good until {end}")
+
+
 def _subject(settings: Settings) -> Finding:
     name = variable("vapid_subject")
     try:
@@ -77,10 +105,15 @@ def _admin(settings: Settings) -> Finding:
 
 
 async def _credentials(instance: Instance, client: Client) -> AsyncIterator[Finding]:
-    if instance.apns is None:
-        yield Finding(f"{instance.name}: APNs", "warning", "no credentials")
-    else:
-        yield _judged(f"{instance.name}: APNs", await _try_apns(instance, client))
+    match instance.apns:
+        case None:
+            yield Finding(f"{instance.name}: APNs", "warning", "no credentials")
+        case ApnsCredentials() as key:
+            yield _judged(f"{instance.name}: APNs", await _try_apns(key, client))
+        case ApnsCertificate() as certificate:
+            finding = judge_certificate(f"{instance.name}: APNs", certificate, now=now())
+            tried = _judged(finding.subject, await _try_apns(certificate, client))
+            yield finding if tried.grade == "ok" else tried
     if instance.fcm is None:
         yield Finding(f"{instance.name}: FCM", "warning", "no credentials")
     else:
@@ -88,21 +121,23 @@ async def _credentials(instance: Instance, client: Client) -> AsyncIterator[Find
         yield _judged(f"{instance.name}: FCM", Sent() if isinstance(token, str) else token)
 
 
-async def _try_apns(instance: Instance, client: Client) -> Outcome | str:
-    """Sent to a device that is none, an accepted key earns BadDeviceToken."""
-    credentials = instance.apns
-    assert credentials is not None  # noqa: S101  (the caller looked)
-    request = apns.request(
-        ApnsMessage(payload=b'{"aps":{}}', push_type="background", priority=5),
-        ApnsAddress(_NO_DEVICE),
-        credentials=credentials,
-        token=apns.provider_token(credentials, now=now()),
-        apns_id=_NO_MESSAGE,
+async def _try_apns(credentials: ApnsIdentity, client: Client) -> Outcome | str:
+    """Sent to a device that is none, accepted credentials earn BadDeviceToken."""
+    token = None
+    if isinstance(credentials, ApnsCredentials):
+        token = apns.provider_token(credentials, now=now())
+    message = ApnsMessage(payload=b'{"aps":{}}', push_type="background", priority=5)
+    origin, prefix = apns.place(credentials, apns.home(credentials))
+    template = apns.template(
+        message,
+        origin=origin,
+        topic=apns.topic(message, credentials.topic),
+        token=token,
     )
-    try:
-        response = await client.send(request, ca=credentials.ca)
-    except TransportError as problem:
-        return f"cannot be reached: {problem}"
+    values = apns.values(prefix, ApnsAddress(_NO_DEVICE), _NO_MESSAGE)
+    (response,) = await client.exchange(destination(credentials, origin), template, [values])
+    if isinstance(response, TransportError):
+        return f"cannot be reached: {response}"
     outcome = apns.outcome(response, now=now())
     is_accepted = isinstance(outcome, Suspect) and outcome.reason == apns.WRONG_ENVIRONMENT
     return Sent() if is_accepted else outcome

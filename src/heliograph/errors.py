@@ -56,6 +56,11 @@ class TransportError(HeliographError):
 class NotProcessed(TransportError):  # noqa: N818
     """The peer certainly did not act on it: resending is free."""
 
+    def __init__(self, reason: str, *, said: bytes = b"") -> None:
+        """Carry what the peer said when it went away, unread: APNs gives its reason there."""
+        super().__init__(reason)
+        self.said = said
+
 
 class Ambiguous(TransportError):  # noqa: N818
     """The peer may have acted on it: a repeat must be recognisable."""

@@ -5,26 +5,33 @@ Secrets are shown once, when they are made; at rest they are sealed, each bound 
 its instance and its column.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID
 
 import msgspec
 from cryptography import x509
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.errors import InvalidInput
+from heliograph.gateways import apple_certificate
 from heliograph.model import (
+    ApnsCertificate,
     ApnsCredentials,
+    ApnsIdentity,
     FcmCredentials,
     InstanceId,
     InstanceNumber,
+    VapidKeyNumber,
     VapidKeys,
+    WebAddress,
     time_ordered_uuid,
 )
 from heliograph.storage import instances as rows
+from heliograph.storage import vapid_keys
 from heliograph.storage.database import Database
 from heliograph.storage.instances import InstanceRow
 from heliograph.wire import jws, vapid
@@ -36,9 +43,10 @@ Randomness = Callable[[int], bytes]
 _REMEMBERED: Final = timedelta(seconds=2)
 """How long another process's change of an instance may go unnoticed."""
 
-_LONGEST_NAME: Final = 200
+_VAPID_CONTEXT: Final = "vapid_private_key"
+"""What VAPID keys are sealed as: the column in which they were kept at first."""
 
-_Credentials = TypeVar("_Credentials", ApnsCredentials, FcmCredentials)
+_LONGEST_NAME: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +61,39 @@ class Instance:
     """The current one first; a second one while the first is being rolled out."""
     client_secret: str = field(repr=False)
     app_secret: str = field(repr=False)
-    vapid: VapidKeys = field(repr=False)
-    apns: ApnsCredentials | None = field(repr=False)
+    vapid_keys: Mapping[VapidKeyNumber, VapidKeys] = field(repr=False, hash=False)
+    """Every pair that a subscription may be bound to, oldest first; never empty."""
+    apns: ApnsIdentity | None = field(repr=False)
     fcm: FcmCredentials | None = field(repr=False)
     verify_client_secret: bool
+
+    @property
+    def vapid(self) -> VapidKeys:
+        """The current pair, with which browsers subscribe."""
+        return self.vapid_keys[max(self.vapid_keys)]
+
+    def vapid_of(self, address: WebAddress) -> VapidKeys | None:
+        """
+        The pair that may send to a subscription.
+
+        None if it was made so lately that this process does not know it yet: look the
+        instance up again in two seconds.
+        """
+        if address.vapid_key is None:
+            return self.vapid
+        return self.vapid_keys.get(address.vapid_key)
+
+
+@dataclass(frozen=True, slots=True)
+class VapidKeyUse:
+    """How far one VAPID pair is in use: an overlap is over when the older ones are not."""
+
+    public_key: bytes
+    created_at: datetime
+    devices: int
+    """Living ones whose subscriptions are bound to it."""
+    is_current: bool
+    """New subscriptions are bound to this one."""
 
 
 class Instances:
@@ -85,26 +122,25 @@ class Instances:
             InvalidInput: The name is empty, longer than 200 characters, or not printable.
         """
         check_name(name)
-        instance = InstanceId(time_ordered_uuid(self._clock(), self._randomness(10)))
-        pair = self._vapid_keys()
+        now = self._clock()
+        instance = InstanceId(time_ordered_uuid(now, self._randomness(10)))
         secrets = {
             "secret_key": self._new_secret_key().encode(),
             "client_secret": self._randomness(32).hex().encode(),
             "app_secret": self._randomness(32).hex().encode(),
-            "vapid_private_key": pair.private_key,
         }
         values = {
             "id": instance,
             "name": name,
-            "created_at": self._clock(),
-            "vapid_public_key": pair.public_key,
+            "created_at": now,
             "verify_client_secret": True,
         } | {column: self._sealed(instance, column, value) for column, value in secrets.items()}
         async with self._database.write() as connection:
-            await rows.add(connection, values)
+            number = await rows.add(connection, values)
+            await self._add_vapid_keys(connection, number, instance, now=now)
             row = await rows.find(connection, instance)
-        assert row is not None  # noqa: S101  (this transaction has just added it)
-        return self._opened(row)
+            assert row is not None  # noqa: S101  (this transaction has just added it)
+            return await self._opened(connection, row)
 
     async def find(self, instance: str) -> Instance | None:
         """The instance with this id, in whatever case it is written; None if there is none."""
@@ -116,7 +152,7 @@ class Instances:
         if remembered is not None:
             return remembered
         async with self._database.read() as connection:
-            return self._remember(await rows.find(connection, known))
+            return await self._remember(connection, await rows.find(connection, known))
 
     async def find_numbered(self, number: InstanceNumber) -> Instance | None:
         """The instance with this number; None if it has been deleted."""
@@ -124,12 +160,12 @@ class Instances:
         if remembered is not None:
             return remembered
         async with self._database.read() as connection:
-            return self._remember(await rows.find_numbered(connection, number))
+            return await self._remember(connection, await rows.find_numbered(connection, number))
 
     async def every(self) -> Sequence[Instance]:
         """All instances, oldest first."""
         async with self._database.read() as connection:
-            return [self._opened(row) for row in await rows.every(connection)]
+            return [await self._opened(connection, row) for row in await rows.every(connection)]
 
     async def rotate_key(self, instance: InstanceId) -> str | None:
         """
@@ -155,6 +191,37 @@ class Instances:
         self._remembered.clear()
         return key
 
+    async def rotate_vapid(self, instance: InstanceId) -> VapidKeys | None:
+        """
+        Make a new VAPID pair the current one; older ones stay while devices need them.
+
+        Returns:
+            The new pair; None if there is no such instance.
+        """
+        async with self._database.write() as connection:
+            row = await rows.find(connection, instance)
+            if row is None:
+                return None
+            pair = await self._add_vapid_keys(connection, row.number, instance, now=self._clock())
+            await vapid_keys.remove_unused(connection, row.number)
+        self._remembered.clear()
+        return pair
+
+    async def vapid_use(self, instance: InstanceNumber) -> Sequence[VapidKeyUse]:
+        """How far each VAPID pair of an instance is in use, the current one first."""
+        async with self._database.read() as connection:
+            pairs = await vapid_keys.of_instance(connection, instance)
+            counts = await vapid_keys.in_use(connection, instance)
+        return [
+            VapidKeyUse(
+                public_key=pair.public_key,
+                created_at=pair.created_at,
+                devices=counts.get(pair.number, 0),
+                is_current=pair is pairs[-1],
+            )
+            for pair in reversed(pairs)
+        ]
+
     async def change(
         self,
         instance: InstanceId,
@@ -178,20 +245,23 @@ class Instances:
             return await self.find(instance) is not None
         return await self._change(instance, values)
 
-    async def set_apns(self, instance: InstanceId, credentials: ApnsCredentials) -> bool:
+    async def set_apns(self, instance: InstanceId, credentials: ApnsIdentity) -> bool:
         """
-        Keep an APNs signing key; False if there is no such instance.
+        Keep an APNs signing key or certificate; False if there is no such instance.
 
         Raises:
-            InvalidInput: The key is not a PEM P-256 private key, or a name is missing.
+            InvalidInput: The key is not one that Apple takes, a name is missing, or the
+                certificate is out of date, for another topic, or not the key's.
         """
-        for name in ("key_id", "team_id", "topic"):
-            _check_word(name, getattr(credentials, name))
+        _check_word("topic", credentials.topic)
         _check_server(credentials.endpoint, credentials.ca)
-        try:
-            jws.load_p256_private_key(credentials.key)
-        except ValueError as problem:
-            raise InvalidInput("key", str(problem)) from None
+        if credentials.sandbox_endpoint is not None:
+            _check_url("sandbox_endpoint", credentials.sandbox_endpoint)
+        match credentials:
+            case ApnsCredentials():
+                _check_signing_key(credentials)
+            case ApnsCertificate():
+                _check_certificate(credentials, now=self._clock())
         return await self._change_credentials(instance, "apns_credentials", credentials)
 
     async def set_fcm(self, instance: InstanceId, credentials: FcmCredentials) -> bool:
@@ -226,7 +296,7 @@ class Instances:
         return removed
 
     async def _change_credentials(
-        self, instance: InstanceId, column: str, credentials: ApnsCredentials | FcmCredentials
+        self, instance: InstanceId, column: str, credentials: ApnsIdentity | FcmCredentials
     ) -> bool:
         sealed = self._sealed(instance, column, msgspec.json.encode(credentials))
         return await self._change(instance, {column: sealed})
@@ -241,15 +311,17 @@ class Instances:
         instance, since = self._remembered.get(key, (None, self._clock()))
         return instance if self._clock() - since < _REMEMBERED else None
 
-    def _remember(self, row: InstanceRow | None) -> Instance | None:
+    async def _remember(
+        self, connection: AsyncConnection, row: InstanceRow | None
+    ) -> Instance | None:
         if row is None:
             return None
-        instance = self._opened(row)
+        instance = await self._opened(connection, row)
         self._remembered[instance.id] = (instance, self._clock())
         self._remembered[instance.number] = (instance, self._clock())
         return instance
 
-    def _opened(self, row: InstanceRow) -> Instance:
+    async def _opened(self, connection: AsyncConnection, row: InstanceRow) -> Instance:
         keys = [self._open(row.id, "secret_key", row.secret_key)]
         if row.previous_secret_key is not None:
             keys.append(self._open(row.id, "previous_secret_key", row.previous_secret_key))
@@ -261,22 +333,32 @@ class Instances:
             secret_keys=tuple(key.decode() for key in keys),
             client_secret=self._open(row.id, "client_secret", row.client_secret).decode(),
             app_secret=self._open(row.id, "app_secret", row.app_secret).decode(),
-            vapid=VapidKeys(
-                private_key=self._open(row.id, "vapid_private_key", row.vapid_private_key),
-                public_key=row.vapid_public_key,
-            ),
-            apns=self._credentials(row, "apns_credentials", ApnsCredentials),
-            fcm=self._credentials(row, "fcm_credentials", FcmCredentials),
+            vapid_keys={
+                pair.number: VapidKeys(
+                    private_key=self._open(row.id, _VAPID_CONTEXT, pair.private_key),
+                    public_key=pair.public_key,
+                )
+                for pair in await vapid_keys.of_instance(connection, row.number)
+            },
+            apns=self._apns(row),
+            fcm=self._fcm(row),
             verify_client_secret=row.verify_client_secret,
         )
 
-    def _credentials(
-        self, row: InstanceRow, column: str, kind: type[_Credentials]
-    ) -> _Credentials | None:
-        sealed = getattr(row, column)
-        if sealed is None:
+    def _apns(self, row: InstanceRow) -> ApnsIdentity | None:
+        if row.apns_credentials is None:
             return None
-        return msgspec.json.decode(self._open(row.id, column, sealed), type=kind)
+        text = self._open(row.id, "apns_credentials", row.apns_credentials)
+        value = msgspec.json.decode(text, type=dict[str, Any])
+        if "certificate" in value:
+            return msgspec.convert(value, ApnsCertificate)
+        return msgspec.convert(value, ApnsCredentials)
+
+    def _fcm(self, row: InstanceRow) -> FcmCredentials | None:
+        if row.fcm_credentials is None:
+            return None
+        text = self._open(row.id, "fcm_credentials", row.fcm_credentials)
+        return msgspec.json.decode(text, type=FcmCredentials)
 
     def _sealed(self, instance: InstanceId, column: str, value: bytes) -> bytes:
         return self._seal.seal(
@@ -290,7 +372,25 @@ class Instances:
         """64 upper-case hexadecimal digits: the form of a Beams secret key."""
         return self._randomness(32).hex().upper()
 
-    def _vapid_keys(self) -> VapidKeys:
+    async def _add_vapid_keys(
+        self,
+        connection: AsyncConnection,
+        number: InstanceNumber,
+        instance: InstanceId,
+        *,
+        now: datetime,
+    ) -> VapidKeys:
+        pair = self._new_vapid_keys()
+        await vapid_keys.add(
+            connection,
+            number,
+            public_key=pair.public_key,
+            private_key=self._sealed(instance, _VAPID_CONTEXT, pair.private_key),
+            now=now,
+        )
+        return pair
+
+    def _new_vapid_keys(self) -> VapidKeys:
         """A fresh pair: almost every 32 bytes are a P-256 private key."""
         while True:
             try:
@@ -308,6 +408,32 @@ def check_name(name: str) -> None:
 def _check_word(field_name: str, value: str) -> None:
     if not value or not value.isascii() or not value.isprintable() or " " in value:
         raise InvalidInput(field_name, "must be a non-empty ASCII word")
+
+
+def _check_signing_key(credentials: ApnsCredentials) -> None:
+    for name in ("key_id", "team_id"):
+        _check_word(name, getattr(credentials, name))
+    try:
+        jws.load_p256_private_key(credentials.key)
+    except ValueError as problem:
+        raise InvalidInput("key", str(problem)) from None
+
+
+def _check_certificate(credentials: ApnsCertificate, *, now: datetime) -> None:
+    try:
+        facts = apple_certificate.facts(credentials.certificate)
+    except ValueError as problem:
+        raise InvalidInput("certificate", str(problem)) from None
+    if facts.expires_at <= now:
+        raise InvalidInput("certificate", f"expired on {facts.expires_at:%Y-%m-%d}")
+    if facts.valid_from > now:
+        raise InvalidInput("certificate", f"is not valid before {facts.valid_from:%Y-%m-%d}")
+    if facts.topics and credentials.topic not in facts.topics:
+        raise InvalidInput("topic", f"the certificate is for {', '.join(facts.topics)}")
+    try:
+        apple_certificate.check_key(credentials.certificate, credentials.key)
+    except ValueError as problem:
+        raise InvalidInput("key", str(problem)) from None
 
 
 def _check_server(endpoint: str | None, ca: str | None) -> None:

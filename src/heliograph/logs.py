@@ -24,8 +24,13 @@ class Event(StrEnum):
     BATCH_ABANDONED = "batch_abandoned"
     DEVICE_PRUNED = "device_pruned"
     CREDENTIALS_REFUSED = "credentials_refused"
+    REQUEST_MALFORMED = "request_malformed"
+    CONNECTION_OPENED = "connection_opened"
+    CONNECTION_FAILED = "connection_failed"
+    CONNECTION_LOST = "connection_lost"
     REQUEST_FAILED = "request_failed"
     WORKER_FAILED = "worker_failed"
+    ENCRYPTION_PROCESS_LOST = "encryption_process_lost"
 
 
 def configure(*, level: str, style: Literal["auto", "console", "json"]) -> None:

@@ -44,6 +44,12 @@ class Metrics:
             "Batches that this worker is working on now.",
             registry=self.registry,
         )
+        self.connections = Gauge(
+            "heliograph_connections",
+            "Open HTTP/2 connections to gateways: apns, fcm, web, and other.",
+            ["gateway"],
+            registry=self.registry,
+        )
         self.requests = Counter(
             "heliograph_http_requests",
             "HTTP requests answered, by API and status class.",

@@ -11,10 +11,11 @@ which never leave the product.
 
 import hashlib
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal, NewType, assert_never
+from typing import Final, Literal, NewType, assert_never
 
 InstanceId = NewType("InstanceId", str)
 """A UUID in its canonical lower-case form."""
@@ -35,6 +36,7 @@ InstanceNumber = NewType("InstanceNumber", int)
 DeviceNumber = NewType("DeviceNumber", int)
 PublishNumber = NewType("PublishNumber", int)
 WorkNumber = NewType("WorkNumber", int)
+VapidKeyNumber = NewType("VapidKeyNumber", int)
 
 
 class Gateway(StrEnum):
@@ -87,6 +89,12 @@ class WebAddress:
     """The browser's public key: 65 bytes, an uncompressed P-256 point."""
     auth: bytes = field(repr=False)
     """The authentication secret: 16 bytes."""
+    vapid_key: VapidKeyNumber | None = None
+    """
+    The pair that the subscription is bound to: no other may send to it (RFC 8292 §4.2).
+
+    None until the registry has said which; then it means the instance's current one.
+    """
 
 
 Address = ApnsAddress | FcmAddress | WebAddress
@@ -201,7 +209,7 @@ Target = ToUsers | ToInterests
 
 @dataclass(frozen=True, slots=True)
 class ApnsCredentials:
-    """An APNs signing key (a .p8 file) and what Apple knows it by."""
+    """An APNs signing key (a .p8 file), which makes tokens, and what Apple knows it by."""
 
     key: str = field(repr=False)
     """PEM of the P-256 private key."""
@@ -213,6 +221,32 @@ class ApnsCredentials:
     """Base URL instead of Apple's, for sandboxes and tests."""
     ca: str | None = None
     """PEM of a certificate authority to trust besides the system's."""
+    sandbox_endpoint: str | None = None
+    """
+    Base URL instead of Apple's development host.
+
+    None means that ``endpoint``, if it is set, stands for both of Apple's hosts.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class ApnsCertificate:
+    """A provider certificate with its key, by which Apple knows the one app that it is for."""
+
+    certificate: str = field(repr=False)
+    """PEM: the certificate first, then any that lead to its authority."""
+    key: str = field(repr=False)
+    """PEM of its private key: RSA or elliptic, unencrypted."""
+    topic: str
+    """The default bundle id, for devices that registered without one."""
+    endpoint: str | None = None
+    """As in ``ApnsCredentials``, like the two that follow."""
+    ca: str | None = None
+    sandbox_endpoint: str | None = None
+
+
+ApnsIdentity = ApnsCredentials | ApnsCertificate
+"""Either way of proving to Apple who is sending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,14 +303,24 @@ def time_ordered_uuid(now: datetime, randomness: bytes) -> str:
     return str(uuid.UUID(bytes=milliseconds.to_bytes(6, "big") + bytes(tail)))
 
 
-def delivery_id(publish: PublishId, device: DeviceId) -> str:
+def delivery_ids(publish: PublishId) -> Callable[[DeviceNumber], str]:
     """
     The UUID of one publish to one device; the same at every attempt.
 
     It goes out as ``apns-id``, so that a repeat after a crash is recognisable. It is
-    derived, not stored: version 8 (RFC 9562 §5.8) over a SHA-256 of both ids.
+    derived, not stored: version 8 (RFC 9562 §5.8), of which a SHA-256 of the publish's id
+    gives 74 bits, and the device's number, masked by more of that hash, the other 48.
+    There is one for every device, so it is spelt by hand.
     """
-    digest = bytearray(hashlib.sha256(f"{publish}/{device}".encode()).digest()[:16])
-    digest[6] = 0x80 | (digest[6] & 0x0F)
-    digest[8] = 0x80 | (digest[8] & 0x3F)
-    return str(uuid.UUID(bytes=bytes(digest)))
+    digest = hashlib.sha256(publish.encode()).hexdigest()
+    variant = "89ab"[int(digest[16], 16) % 4]
+    head = f"{digest[:8]}-{digest[8:12]}-8{digest[13:16]}-{variant}{digest[17:20]}-"
+    mask = int(digest[20:32], 16)
+
+    def delivery_id(device: DeviceNumber) -> str:
+        return f"{head}{(device ^ mask) & _48_BITS:012x}"
+
+    return delivery_id
+
+
+_48_BITS: Final = (1 << 48) - 1

@@ -7,9 +7,11 @@ and a device belongs to at most one person, until it is cleared.
 """
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.errors import InvalidInput, TooManyDevices, UserTaken
 from heliograph.instances import Randomness
@@ -20,10 +22,11 @@ from heliograph.model import (
     InstanceNumber,
     Interest,
     UserId,
+    WebAddress,
     gateway_of,
     time_ordered_uuid,
 )
-from heliograph.storage import devices, interests, users
+from heliograph.storage import devices, interests, users, vapid_keys
 from heliograph.storage.database import Database
 from heliograph.storage.devices import Device
 
@@ -60,9 +63,14 @@ class Registry:
     async def register(
         self, instance: InstanceNumber, address: Address, metadata: dict[str, Any]
     ) -> Registration:
-        """Make a device reachable at an address; a known address keeps its device."""
+        """
+        Make a device reachable at an address; a known address keeps its device.
+
+        A new subscription of a browser is bound to the VAPID pair that is current now.
+        """
         now = self._clock()
         async with self._database.write() as connection:
+            address = await _bound(connection, instance, address)
             number = await devices.find_address(connection, instance, address)
             if number is None:
                 device = self._new_device_id(address, now)
@@ -125,6 +133,7 @@ class Registry:
             holder = await devices.find_address(connection, instance, address)
             if holder is not None and holder != found.number:
                 await devices.remove(connection, holder)
+            address = await _bound(connection, instance, address)
             await devices.move(connection, found.number, address, now=self._clock())
             return True
 
@@ -223,3 +232,12 @@ class Registry:
     def _new_device_id(self, address: Address, now: datetime) -> DeviceId:
         unique = time_ordered_uuid(now, self._randomness(10))
         return DeviceId(f"{gateway_of(address)}-{unique}")
+
+
+async def _bound(
+    connection: AsyncConnection, instance: InstanceNumber, address: Address
+) -> Address:
+    """A browser's address with the VAPID pair it was made with; any other as it is."""
+    if not isinstance(address, WebAddress) or address.vapid_key is not None:
+        return address
+    return replace(address, vapid_key=await vapid_keys.current(connection, instance))

@@ -1,6 +1,7 @@
 """Our own API, for the operator."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -51,6 +52,7 @@ CALLS: Final = [
     ("PATCH", ""),
     ("DELETE", ""),
     ("POST", "/rotate-key"),
+    ("POST", "/vapid/rotate"),
     ("PUT", "/credentials/apns"),
     ("DELETE", "/credentials/apns"),
     ("PUT", "/credentials/fcm"),
@@ -173,16 +175,26 @@ async def test_an_instance_is_shown_without_its_secrets(operator: Operator) -> N
         "vapid_public_key": reply.json()["vapid_public_key"],
         "live_secret_keys": 1,
         "apns": {
+            "kind": "key",
             "key_id": "ABC123DEFG",
             "team_id": "DEF123GHIJ",
             "topic": "com.example.app",
             "endpoint": None,
+            "sandbox_endpoint": None,
         },
         "fcm": {
             "project_id": "project",
             "client_email": "push@project.iam.gserviceaccount.com",
             "endpoint": "https://fcm.example",
         },
+        "vapid_keys": [
+            {
+                "public_key": reply.json()["vapid_public_key"],
+                "created_at": instance.created_at.isoformat().replace("+00:00", "Z"),
+                "devices": 0,
+                "current": True,
+            }
+        ],
     } == reply.json()
     for secret in (*instance.secret_keys, instance.client_secret, instance.app_secret):
         assert secret not in reply.text
@@ -252,6 +264,32 @@ async def test_a_key_is_rotated(operator: Operator) -> None:
     assert 200 == published.status_code
 
 
+async def test_a_vapid_key_is_rotated(operator: Operator) -> None:
+    """Browsers subscribe with the new key; how many the old one still reaches is shown."""
+    served = operator.beams.path("/web-vapid-public-key")
+    before = (await operator.beams.http.get(served)).json()["vapidPublicKey"]
+    await operator.beams.new_device("web")
+
+    reply = await operator.ask("POST", "/vapid/rotate")
+
+    now = (await operator.beams.http.get(served)).json()["vapidPublicKey"]
+    await operator.beams.new_device("web")
+    shown = await operator.describe()
+    assert (200, now, [(now, 0, True), (before, 1, False)]) == (
+        reply.status_code,
+        reply.json()["vapid_public_key"],
+        uses(reply.json()),
+    )
+    assert [(now, 1, True), (before, 1, False)] == uses(shown)
+    assert before != now
+
+
+def uses(described: dict[str, Any]) -> list[tuple[str, int, bool]]:
+    """Each VAPID key of an instance, how many devices it reaches, and whether it is current."""
+    keys = described["vapid_keys"]
+    return [(each["public_key"], each["devices"], each["current"]) for each in keys]
+
+
 async def test_an_instance_is_deleted_with_all_it_owns(operator: Operator) -> None:
     """Its devices, users, interests and publishes go with it, and other instances stay."""
     before = operator.beams.dump()
@@ -289,7 +327,16 @@ async def test_an_instance_that_is_not_there(
 # --- credentials ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("gateway,body", [("apns", credentials.apns()), ("fcm", credentials.fcm())])
+@pytest.mark.parametrize(
+    "gateway,body",
+    [
+        ("apns", credentials.apns()),
+        ("apns", credentials.apns_certificate()),
+        ("apns", credentials.apns_p12()),
+        ("fcm", credentials.fcm()),
+    ],
+    ids=["key", "certificate", "p12", "fcm"],
+)
 async def test_credentials_are_kept_replaced_and_removed(
     operator: Operator, gateway: str, body: dict[str, Any]
 ) -> None:
@@ -308,6 +355,35 @@ async def test_credentials_are_kept_replaced_and_removed(
         reply.json()[gateway]["endpoint"] for reply in replies[:2]
     ]
     assert [None, None] == [reply.json()[gateway] for reply in replies[2:]]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        credentials.apns_certificate(),
+        credentials.apns_certificate() | {"topic": "com.example.app"},
+        credentials.apns_p12(),
+        credentials.apns_p12(password="secret"),
+    ],
+    ids=["pem", "topic", "p12", "locked"],
+)
+async def test_a_certificate_is_shown_without_its_key(
+    operator: Operator, body: dict[str, Any]
+) -> None:
+    """In whatever form it came: what it is for and until when, which it says itself."""
+    ends = {"endpoint": "https://a.example", "sandbox_endpoint": "https://b.example"}
+
+    reply = await operator.ask("PUT", "/credentials/apns", body | ends)
+
+    assert {
+        "kind": "certificate",
+        "topic": "com.example.app",
+        "topics": ["com.example.app"],
+        "environments": ["production", "sandbox"],
+        "expires_at": "3000-01-01T00:00:00Z",
+        **ends,
+    } == reply.json()["apns"]
+    assert "BEGIN" not in reply.text
 
 
 async def test_credentials_are_not_readable_at_rest(operator: Operator) -> None:
@@ -335,6 +411,47 @@ async def test_credentials_are_not_readable_at_rest(operator: Operator) -> None:
         ("apns", credentials.apns(endpoint="ftp://x"), "endpoint: must be an http(s) address"),
         ("apns", credentials.apns(endpoint=""), "endpoint: must be an http(s) address"),
         ("apns", credentials.apns(ca="x"), "ca: must be certificates in PEM"),
+        (
+            "apns",
+            credentials.apns(sandbox_endpoint="x"),
+            "sandbox_endpoint: must be an http(s) address",
+        ),
+        ("apns", {"certificate": "x"}, "Object missing required field `key`"),
+        ("apns", {"certificate": 7, "key": ""}, "Expected `str`, got `int` - at `$.certificate`"),
+        (
+            "apns",
+            {"certificate": "x", "key": "x"},
+            "certificate: this is not a certificate in PEM form",
+        ),
+        (
+            "apns",
+            credentials.apns_certificate() | {"key": credentials.rsa_key()},
+            "key: the key does not belong to the certificate",
+        ),
+        (
+            "apns",
+            credentials.apns_certificate() | {"topic": "com.example.other"},
+            "topic: the certificate is for com.example.app",
+        ),
+        (
+            "apns",
+            credentials.apns_certificate(topic=None),
+            "topic: the certificate does not name one; say which it is for",
+        ),
+        (
+            "apns",
+            credentials.apns_certificate(
+                valid=(datetime(2020, 1, 1, tzinfo=UTC), datetime(2021, 2, 3, tzinfo=UTC))
+            ),
+            "certificate: expired on 2021-02-03",
+        ),
+        ("apns", {"p12": "AAAA"}, "p12: this is not PKCS #12, or the password is wrong"),
+        ("apns", {"p12": "?"}, "Invalid base64 encoded string - at `$.p12`"),
+        (
+            "apns",
+            credentials.apns_p12(password="right") | {"password": "wrong"},
+            "p12: this is not PKCS #12, or the password is wrong",
+        ),
         ("fcm", {}, "Object missing required field `service_account`"),
         (
             "fcm",

@@ -114,6 +114,7 @@ EXAMPLES: Final[dict[tuple[str, str], Example]] = {
             ("PATCH", "/{instance}"): Example({"name": "n", "verify_client_secret": True}),
             ("DELETE", "/{instance}"): Example(params={"instance": "{spare}"}),
             ("POST", "/{instance}/rotate-key"): Example(params={"instance": "{spare}"}),
+            ("POST", "/{instance}/vapid/rotate"): Example(params={"instance": "{spare}"}),
             ("PUT", "/{instance}/credentials/apns"): Example(credentials.apns()),
             ("DELETE", "/{instance}/credentials/apns"): Example(),
             ("PUT", "/{instance}/credentials/fcm"): Example(credentials.fcm()),

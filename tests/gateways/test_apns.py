@@ -30,6 +30,7 @@ from heliograph.gateways.contract import (
     Unavailable,
 )
 from heliograph.model import ApnsAddress, ApnsCredentials, ApnsMessage, Environment
+from heliograph.wire import http2
 from heliograph.wire.http import HttpRequest, HttpResponse
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -74,13 +75,15 @@ def requested(
     apns_id: str = APNS_ID,
     **changes: str,
 ) -> HttpRequest:
-    return apns.request(
+    address, ours = ApnsAddress(TOKEN, topic, environment), credentials(**changes)
+    origin, prefix = apns.place(ours, environment or Environment.PRODUCTION)
+    template = apns.template(
         message,
-        ApnsAddress(TOKEN, topic, environment),
-        credentials=credentials(**changes),
+        origin=origin,
+        topic=apns.topic(message, topic or ours.topic),
         token="a.b.c",
-        apns_id=apns_id,
     )
+    return http2.request(template, apns.values(prefix, address, apns_id))
 
 
 def reply(status: int, *, retry_after: str | None = None, **body: object) -> HttpResponse:
@@ -147,18 +150,17 @@ def test_optional_headers_are_sent_when_set() -> None:
     [
         pytest.param(Environment.PRODUCTION, "https://api.push.apple.com", id="production"),
         pytest.param(Environment.SANDBOX, "https://api.sandbox.push.apple.com", id="sandbox"),
-        pytest.param(None, "https://api.push.apple.com", id="not known yet"),
     ],
 )
-def test_the_environment_chooses_the_host(environment: Environment | None, expected: str) -> None:
+def test_the_environment_chooses_the_host(environment: Environment, expected: str) -> None:
     """A token minted in one of Apple's worlds is sent to that world."""
     url = requested(message(), environment=environment).url
 
     assert f"{expected}/3/device/{TOKEN}" == url
 
 
-@pytest.mark.parametrize("environment", [*Environment, None])
-def test_an_endpoint_setting_wins(environment: Environment | None) -> None:
+@pytest.mark.parametrize("environment", Environment)
+def test_an_endpoint_setting_wins(environment: Environment) -> None:
     """An endpoint of our own stands for both environments."""
     url = requested(message(), environment=environment, endpoint="https://127.0.0.1:2197/").url
 
@@ -203,11 +205,20 @@ def test_a_devices_own_topic_wins() -> None:
     )
 
 
-def test_an_apns_id_is_lower_case() -> None:
-    """Apple documents lower case only."""
-    headers = dict(requested(message(), apns_id=APNS_ID.upper()).headers)
+def test_a_path_before_apples_is_kept() -> None:
+    """An endpoint may have a path of its own, for a relay."""
+    relayed = credentials(endpoint="https://apple.example.com/relay/")
 
-    assert APNS_ID == headers["apns-id"]
+    assert ("https://apple.example.com", b"/relay/3/device/") == apns.place(
+        relayed, Environment.SANDBOX
+    )
+
+
+def test_with_a_certificate_there_is_no_token() -> None:
+    """Who we are was said in the handshake."""
+    template = apns.template(message(), origin="https://a.example", topic="t", token=None)
+
+    assert b"authorization" not in dict(template.fields)
 
 
 # --- limits --------------------------------------------------------------------------
@@ -221,6 +232,8 @@ def test_an_apns_id_is_lower_case() -> None:
         pytest.param(message(bytes(5120), push_type="voip"), id="5,120 bytes of VoIP"),
         pytest.param(message(push_type="background", priority=5), id="background at 5"),
         pytest.param(message(priority=1), id="priority 1"),
+        pytest.param(message(push_type="pushtotalk", expiration=0), id="push to talk"),
+        pytest.param(message(push_type="liveactivity", priority=5), id="Live Activity"),
         pytest.param(message(collapse_id="é" * 32), id="64 bytes of collapse id"),
         pytest.param(message(expiration=0), id="try once"),
         pytest.param(message(expiration=1_767_225_600), id="an instant"),
@@ -240,6 +253,12 @@ def test_a_message_within_the_limits_has_no_problems(fine: ApnsMessage) -> None:
         pytest.param("push_type", message(push_type="Alert"), id="unknown push type"),
         pytest.param("priority", message(priority=7), id="priority 7"),
         pytest.param("priority", message(push_type="background"), id="background at 10"),
+        pytest.param("push_type", message(push_type="pushtotalk"), id="push to talk, to be kept"),
+        pytest.param(
+            "push_type",
+            message(push_type="pushtotalk", priority=5, expiration=0),
+            id="push to talk at 5",
+        ),
         pytest.param("collapse_id", message(collapse_id="é" * 33), id="66 bytes of collapse id"),
         pytest.param("collapse_id", message(collapse_id=""), id="empty collapse id"),
         pytest.param(
@@ -304,14 +323,14 @@ def test_each_limit_is_a_problem_of_its_field(field: str, wrong: ApnsMessage) ->
             pytest.param(Interrupted(reason), reply(status, reason=reason), id=f"{status} {reason}")
             for status, reason in (
                 (400, "IdleTimeout"),
-                (403, "UnrelatedKeyIdInToken"),
                 (503, "Shutdown"),
             )
         ),
-        pytest.param(
-            Interrupted("ExpiredProviderToken", renew_token=True),
-            reply(403, reason="ExpiredProviderToken"),
-            id="403 ExpiredProviderToken",
+        *(
+            pytest.param(
+                Interrupted(reason, renew_token=True), reply(403, reason=reason), id=f"403 {reason}"
+            )
+            for reason in ("ExpiredProviderToken", "UnrelatedKeyIdInToken")
         ),
         *(
             pytest.param(

@@ -31,6 +31,7 @@ from heliograph.gateways.contract import (
     Unavailable,
 )
 from heliograph.model import FcmAddress, FcmCredentials, FcmMessage, ServiceAccount
+from heliograph.wire import http2
 from heliograph.wire.http import HttpRequest, HttpResponse
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -59,12 +60,9 @@ def account(**changes: str) -> ServiceAccount:
 def requested(
     message: bytes, token: str = "device:token", *, endpoint: str | None = None
 ) -> HttpRequest:
-    return fcm.request(
-        FcmMessage(message),
-        FcmAddress(token),
-        credentials=FcmCredentials(account(), endpoint),
-        token="ya29.access",
-    )
+    credentials = FcmCredentials(account(), endpoint)
+    template = fcm.template(FcmMessage(message), credentials=credentials, token="ya29.access")
+    return http2.request(template, fcm.values(FcmAddress(token)))
 
 
 def reply(status: int, body: object = None, *, retry_after: str | None = None) -> HttpResponse:
@@ -242,9 +240,9 @@ def test_a_project_cannot_change_the_path() -> None:
     """What is odd in a project's name stays within its part of the path."""
     credentials = FcmCredentials(account(project_id="a/../b?c"))
 
-    url = fcm.request(FcmMessage(b"{}"), FcmAddress("t"), credentials=credentials, token="t").url
+    template = fcm.template(FcmMessage(b"{}"), credentials=credentials, token="t")
 
-    assert "https://fcm.googleapis.com/v1/projects/a%2F..%2Fb%3Fc/messages:send" == url
+    assert b"/v1/projects/a%2F..%2Fb%3Fc/messages:send" == dict(template.fields)[b":path"]
 
 
 @pytest.mark.parametrize(
@@ -269,6 +267,37 @@ def test_the_device_is_spliced_into_any_message(message: bytes, token: str) -> N
     body = json.loads(requested(message, token).body)
 
     assert {"message": {"token": token, **json.loads(message)}} == body
+
+
+@pytest.mark.parametrize(
+    "message, age, expected",
+    [
+        pytest.param(
+            FcmMessage(b'{"android":{"priority":"HIGH","ttl":"60s"}}', 60),
+            timedelta(seconds=25.9),
+            FcmMessage(b'{"android":{"priority":"HIGH","ttl":"35s"}}', 35),
+            id="later",
+        ),
+        pytest.param(
+            FcmMessage(b'{"android":{"ttl":"60s"}}', 60),
+            timedelta(hours=1),
+            FcmMessage(b'{"android":{"ttl":"0s"}}', 0),
+            id="too late",
+        ),
+        pytest.param(
+            FcmMessage(b'{ "android":{"ttl":"60s"}}', 60),
+            timedelta(milliseconds=999),
+            FcmMessage(b'{ "android":{"ttl":"60s"}}', 60),
+            id="at once",
+        ),
+        pytest.param(FcmMessage(b"{}"), timedelta(days=1), FcmMessage(b"{}"), id="no TTL"),
+    ],
+)
+def test_a_message_sent_later_is_kept_for_less(
+    message: FcmMessage, age: timedelta, expected: FcmMessage
+) -> None:
+    """What a message has already waited here is taken off what it may wait there."""
+    assert expected == fcm.aged(message, age)
 
 
 # --- limits --------------------------------------------------------------------------
@@ -444,7 +473,7 @@ def test_each_limit_is_a_problem_of_its_field(field: str, wrong: FcmMessage) -> 
             id="403 (none), SERVICE_DISABLED",
         ),
         pytest.param(
-            Unavailable("QUOTA_EXCEEDED", QUOTA),
+            Unavailable("QUOTA_EXCEEDED", QUOTA, is_for_all=True),
             error(429, "RESOURCE_EXHAUSTED", QUOTA_FAILURE, fcm_error("QUOTA_EXCEEDED")),
             id="429 QUOTA_EXCEEDED",
         ),

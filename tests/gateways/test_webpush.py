@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -19,18 +18,13 @@ from heliograph.gateways.contract import (
     Suspect,
     Unavailable,
 )
-from heliograph.model import WebAddress, WebMessage
-from heliograph.wire import ece
+from heliograph.model import WebMessage
+from heliograph.wire import http2
 from heliograph.wire.http import HttpRequest, HttpResponse
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 MOZILLA = "https://updates.push.services.mozilla.com/wpush/v2/gAAAA"
 MICROSOFT = "https://wns2-par02p.notify.windows.com/w/?token=BQYAAA"
-BROWSER_SCALAR = bytes(range(1, 33))
-SENDER = ece.private_key_of(bytes(range(2, 34)))
-AUTH = bytes(16)
-SALT = bytes(range(16))
-ADDRESS = WebAddress(MOZILLA, ece.public_key_bytes(ece.private_key_of(BROWSER_SCALAR)), AUTH)
 
 
 def requested(
@@ -41,13 +35,13 @@ def requested(
     urgency: str | None = None,
     topic: str | None = None,
 ) -> HttpRequest:
-    return webpush.request(
+    origin, path = http2.split(endpoint)
+    template = webpush.template(
         WebMessage(payload, ttl_seconds, urgency, topic),
-        replace(ADDRESS, endpoint=endpoint),
+        origin=origin,
         authorization="vapid t=a.b.c, k=d",
-        private_key=SENDER,
-        salt=SALT,
     )
+    return http2.request(template, webpush.values(path, payload))
 
 
 def reply(status: int, body: object = b"", **headers: str) -> HttpResponse:
@@ -79,24 +73,32 @@ def test_a_request_is_what_the_rfcs_say() -> None:
     ) == request.headers
 
 
-@pytest.mark.parametrize("payload", [b"Hello", b"", bytes(3993)])
-def test_the_browser_can_read_the_body(payload: bytes) -> None:
-    """The payload is encrypted for this one subscription."""
-    body = requested(payload).body
+def test_a_message_sent_later_is_kept_for_less() -> None:
+    """What a message has already waited here is taken off what it may wait there."""
+    message = WebMessage(b"Hello", ttl_seconds=60)
 
-    assert payload == ece.decrypt(body, private_key=BROWSER_SCALAR, auth=AUTH)
+    assert [60, 59, 0] == [
+        webpush.aged(message, timedelta(seconds=seconds)).ttl_seconds for seconds in (0.9, 1.9, 99)
+    ]
 
 
-def test_an_unusable_subscription_is_refused() -> None:
-    """A key that is no point on the curve is a ValueError, not a request."""
-    with pytest.raises(ValueError):
-        webpush.request(
-            WebMessage(b"Hello"),
-            replace(ADDRESS, p256dh=bytes(65)),
-            authorization="",
-            private_key=SENDER,
-            salt=SALT,
-        )
+@pytest.mark.parametrize(
+    "expected, origin",
+    [
+        (True, "https://updates.push.services.mozilla.com"),
+        (True, "https://web.push.apple.com"),
+        (True, "https://fcm.googleapis.com"),
+        (True, "https://wns2-par02p.notify.windows.com"),
+        (True, "https://WEB.push.apple.com"),
+        (False, "https://push.example.com"),
+        (False, "https://evilfcm.googleapis.com"),
+        (False, "https://fcm.googleapis.com.example.com"),
+        (False, "https://notify.windows.com.example.com"),
+    ],
+)
+def test_the_browsers_own_services_are_known(expected: bool, origin: str) -> None:
+    """Hosts that merely look like theirs are not."""
+    assert expected == webpush.is_known(origin)
 
 
 @pytest.mark.parametrize("urgency", ["very-low", "low", "normal", "high"])

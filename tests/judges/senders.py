@@ -11,8 +11,15 @@ from typing import Final
 from builders import NOW, Workshop, apns_credentials, to_users, workshop_in
 from heliograph.gateways.contract import Outcome, Unavailable
 from heliograph.instances import Instance
-from heliograph.model import ApnsAddress, ApnsMessage, DeviceId, DeviceNumber, Gateway, Messages
-from heliograph.model import delivery_id as id_of
+from heliograph.model import (
+    ApnsAddress,
+    ApnsMessage,
+    DeviceId,
+    DeviceNumber,
+    Gateway,
+    Messages,
+    delivery_ids,
+)
 from heliograph.pipeline.deliver import Deliver
 from heliograph.storage.devices import Device
 from heliograph.storage.publishes import Publish
@@ -64,7 +71,7 @@ class Sender:
 
     def apns_id(self, token: str) -> str:
         """The id that every attempt to reach a device carries."""
-        return id_of(self.publish.id, device_of(token).id)
+        return delivery_ids(self.publish.id)(device_of(token).number)
 
 
 def tokens(number: int) -> list[str]:

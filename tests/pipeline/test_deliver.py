@@ -1,20 +1,24 @@
 """Deliver: each device of a batch gets one outcome, whatever the network does."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
+import msgspec
 import pytest
 import structlog
 
 from builders import (
     MINUTE,
     NOW,
+    SECOND,
     Reply,
     ScriptedClient,
     Workshop,
     always,
     apns_address,
+    apns_certificate,
+    apns_credentials,
     apns_error,
     fcm_address,
     fcm_credentials,
@@ -36,21 +40,26 @@ from heliograph.gateways.contract import (
 from heliograph.instances import Instance
 from heliograph.model import (
     Address,
+    ApnsMessage,
     DeviceNumber,
+    Environment,
+    FcmMessage,
     Gateway,
     Messages,
     WebAddress,
-    delivery_id,
+    WebMessage,
+    delivery_ids,
 )
-from heliograph.pipeline.deliver import IN_FLIGHT, SENDS, Deliver
+from heliograph.pipeline.deliver import SENDS, Deliver
 from heliograph.storage.devices import Device
 from heliograph.storage.publishes import Publish
-from heliograph.wire.http import HttpRequest, HttpResponse
+from heliograph.wire.http import HttpResponse
 
 OK = HttpResponse(200)
 EXPIRED = apns_error(403, "ExpiredProviderToken")
 SHUTDOWN = apns_error(503, "Shutdown")
 GRANTED = HttpResponse(200, (), b'{"access_token":"ya29.first","expires_in":3600}')
+PRODUCTION, SANDBOX = Environment
 UNAUTHENTICATED = HttpResponse(401, (), b'{"error":{"status":"UNAUTHENTICATED"}}')
 
 
@@ -75,6 +84,7 @@ async def errand(
     client: ScriptedClient,
     *addresses: Address,
     instance: Instance | None = None,
+    **pace: Any,
 ) -> Errand:
     instance = instance or await workshop.instance(fcm=fcm_credentials())
     for address in addresses or (apns_address(),):
@@ -88,7 +98,7 @@ async def errand(
         if device.user == "alice"
     ]
     return Errand(
-        await workshop.found(instance, publish), instance, found, workshop.deliver(client)
+        await workshop.found(instance, publish), instance, found, workshop.deliver(client, **pace)
     )
 
 
@@ -98,12 +108,12 @@ async def errand(
 @pytest.mark.parametrize(
     "reply, outcome",
     [
-        (HttpResponse(200, (("apns-id", "an-id"),)), Sent("an-id")),
+        (HttpResponse(200, (("apns-id", "an-id"),)), Sent()),
         (
             apns_error(410, "Unregistered", timestamp=int(NOW.timestamp() * 1000)),
             Gone("Unregistered", NOW),
         ),
-        (apns_error(400, "BadDeviceToken"), Suspect("BadDeviceToken")),
+        (apns_error(400, "DeviceTokenNotForTopic"), Suspect("DeviceTokenNotForTopic")),
         (apns_error(413, "PayloadTooLarge"), Rejected("PayloadTooLarge")),
         (apns_error(403, "InvalidProviderToken"), Refused("InvalidProviderToken")),
         (apns_error(503, "ServiceUnavailable"), Unavailable("ServiceUnavailable")),
@@ -129,22 +139,26 @@ async def test_each_device_has_an_outcome_of_its_own(workshop: Workshop) -> None
 
     replies: dict[str, Reply] = {
         "1": OK,
-        "2": apns_error(400, "BadDeviceToken"),
+        "2": apns_error(400, "DeviceTokenNotForTopic"),
         "3": NotProcessed("ConnectError"),
     }
     client = ScriptedClient(lambda request: replies[request.url[-1]])
     work = await errand(workshop, client, one, two, three)
 
-    assert [Sent(), Suspect("BadDeviceToken"), Unavailable("ConnectError")] == await work.run()
+    assert [
+        Sent(),
+        Suspect("DeviceTokenNotForTopic"),
+        Unavailable("ConnectError"),
+    ] == await work.run()
 
 
-async def test_a_surprise_is_its_own_devices_only(workshop: Workshop) -> None:
+async def test_a_surprise_leaves_what_was_sent(workshop: Workshop) -> None:
     """
-    A fault of ours at one device leaves the others with the outcome they had.
+    A fault of ours at one destination leaves the others with the outcome they had.
 
     Were it to end the whole batch, all of them would be sent the message again.
     """
-    good, bad = apns_address("01"), apns_address("02")
+    good, bad = apns_address("01"), apns_address("02", topic="com.example.other")
     client = ScriptedClient(
         lambda request: OK if request.url.endswith("01") else LookupError("a bug")
     )
@@ -159,6 +173,14 @@ async def test_a_surprise_is_its_own_devices_only(workshop: Workshop) -> None:
     )
 
 
+async def test_an_address_that_cannot_be_written_is_suspect(workshop: Workshop) -> None:
+    """It is not sent to, and its siblings are."""
+    client = always(OK)
+    work = await errand(workshop, client, apns_address("é"), apns_address("01"))
+
+    assert ([Suspect("UnusableAddress"), Sent()], 1) == (await work.run(), len(client.sent))
+
+
 async def test_an_empty_batch_goes_nowhere(workshop: Workshop) -> None:
     """If nobody is addressed any more, nothing is sent."""
     client = always(OK)
@@ -166,30 +188,6 @@ async def test_an_empty_batch_goes_nowhere(workshop: Workshop) -> None:
     work.devices = []
 
     assert ([], []) == (await work.run(), client.sent)
-
-
-async def test_many_are_sent_to_at_once_but_not_all(workshop: Workshop) -> None:
-    """A batch has so many requests under way at most."""
-    under_way, most = 0, 0
-
-    async def slowly(_request: HttpRequest) -> Reply:
-        nonlocal under_way, most
-        under_way += 1
-        most = max(most, under_way)
-        await asyncio.sleep(0)
-        under_way -= 1
-        return OK
-
-    client = ScriptedClient(slowly)
-    work = await errand(workshop, client)
-    (device,) = work.devices
-    work.devices = [
-        replace(device, number=DeviceNumber(number)) for number in range(1, 3 * IN_FLIGHT)
-    ]
-
-    outcomes = await work.run()
-
-    assert ({Sent()}, IN_FLIGHT, 3 * IN_FLIGHT - 1) == (set(outcomes), most, len(client.sent))
 
 
 # --- connections that fail -----------------------------------------------------------
@@ -219,7 +217,198 @@ async def test_every_attempt_carries_the_same_id(workshop: Workshop) -> None:
     await work.run()
 
     (device,) = work.devices
-    assert [delivery_id(work.publish.id, device.id)] * 3 == client.headers("apns-id")
+    assert [delivery_ids(work.publish.id)(device.number)] * 3 == client.headers("apns-id")
+
+
+async def test_a_goodbye_that_blames_our_key_is_a_refusal(workshop: Workshop) -> None:
+    """Apple may say why it refuses us only when it hangs up."""
+    said = b'{"reason":"InvalidProviderToken"}'
+    work = await errand(workshop, always(NotProcessed("GOAWAY", said=said)))
+
+    assert [Refused("InvalidProviderToken")] == await work.run()
+
+
+@pytest.mark.parametrize("said", [b"", b"too_many_pings", b'{"reason":"Shutdown"}', b"\xff{"])
+async def test_any_other_goodbye_is_a_connection_that_failed(
+    workshop: Workshop, said: bytes
+) -> None:
+    """Most of them mean nothing more than that the connection has ended."""
+    work = await errand(workshop, always(NotProcessed("GOAWAY", said=said)))
+
+    assert [Unavailable("GOAWAY")] == await work.run()
+
+
+# --- Apple's two environments --------------------------------------------------------
+
+WRONG = apns_error(400, "BadDeviceToken")
+
+
+def of_environments(production: Reply, sandbox: Reply) -> ScriptedClient:
+    """Apple's two hosts, each with an answer of its own."""
+    return ScriptedClient(
+        lambda request: sandbox if "sandbox" in request.url.split("/")[2] else production
+    )
+
+
+@pytest.mark.parametrize(
+    "stored, production, sandbox, expected",
+    [
+        pytest.param(None, OK, WRONG, Sent(), id="production"),
+        pytest.param(None, WRONG, OK, Sent(environment=SANDBOX), id="sandbox, found out"),
+        pytest.param(SANDBOX, WRONG, OK, Sent(), id="sandbox, known"),
+        pytest.param(SANDBOX, OK, WRONG, Sent(environment=PRODUCTION), id="moved to the store"),
+        pytest.param(
+            None, WRONG, WRONG, Gone("BadDeviceToken in both environments", NOW), id="neither"
+        ),
+        pytest.param(
+            None,
+            WRONG,
+            apns_error(403, "BadEnvironmentKeyInToken"),
+            Suspect("BadDeviceToken"),
+            id="a key of one environment",
+        ),
+        pytest.param(
+            None, WRONG, NotProcessed("ConnectError"), Unavailable("ConnectError"), id="not there"
+        ),
+    ],
+)
+async def test_a_token_is_tried_in_apples_other_environment(
+    workshop: Workshop,
+    stored: Environment | None,
+    production: Reply,
+    sandbox: Reply,
+    expected: Outcome,
+) -> None:
+    """
+    BadDeviceToken is what a token of the other environment gets: it is tried there, once.
+
+    Which one took it is news; only if both refuse it is it dead.
+    """
+    client = of_environments(production, sandbox)
+    work = await errand(workshop, client, apns_address(environment=stored))
+
+    assert [expected] == await work.run()
+
+
+async def test_with_one_endpoint_there_is_one_environment(workshop: Workshop) -> None:
+    """Where one address stands for both of Apple's hosts there is nowhere else to try."""
+    client = always(WRONG)
+    instance = await workshop.instance(apns=apns_credentials(endpoint="https://127.0.0.1:1"))
+    work = await errand(workshop, client, instance=instance)
+
+    assert ([Suspect("BadDeviceToken")], 1) == (await work.run(), len(client.sent))
+
+
+async def test_a_certificate_of_one_environment_is_used_there(workshop: Workshop) -> None:
+    """Devices are taken to be where the certificate is good, and nowhere else is tried."""
+    client = of_environments(OK, OK)
+    certificate = apns_certificate(environments={SANDBOX})
+    instance = await workshop.instance(apns=certificate)
+    unknown, store = apns_address(), apns_address(environment=PRODUCTION)
+    work = await errand(workshop, client, unknown, store, instance=instance)
+
+    outcomes = await work.run()
+
+    assert (
+        [Sent(), Refused("BadCertificateEnvironment")],
+        ["https://api.sandbox.push.apple.com"],
+    ) == (
+        outcomes,
+        [request.url.partition("/3/")[0] for request in client.sent],
+    )
+
+
+async def test_what_needs_a_token_is_not_sent_with_a_certificate(workshop: Workshop) -> None:
+    """Apple takes Live Activities from keys only."""
+    client = always(OK)
+    instance = await workshop.instance(apns=apns_certificate())
+    work = await errand(workshop, client, instance=instance)
+    activity = ApnsMessage(b"{}", push_type="liveactivity")
+    work.publish = replace(work.publish, messages=Messages(apns=activity))
+
+    assert ([Rejected("PushTypeNeedsToken")], []) == (await work.run(), client.sent)
+
+
+# --- Google's budget -----------------------------------------------------------------
+
+
+def quota_exceeded(subject: str) -> HttpResponse:
+    quota = "type.googleapis.com/google.rpc.QuotaFailure"
+    details = [{"@type": quota, "violations": [{"subject": subject}]}]
+    error = {"code": 429, "status": "RESOURCE_EXHAUSTED", "details": details}
+    return HttpResponse(429, (("retry-after", "30"),), msgspec.json.encode({"error": error}))
+
+
+async def test_a_project_that_is_told_to_wait_waits(workshop: Workshop) -> None:
+    """The next batch of that project is not sent before the time, and then it is."""
+    client = in_turn(GRANTED, quota_exceeded("project:tests"), OK)
+    work = await errand(workshop, client, fcm_address())
+    first = await work.run(Gateway.FCM)
+    workshop.clock.advance(20 * SECOND)
+    second = await work.run(Gateway.FCM)
+    workshop.clock.advance(10 * SECOND)
+    third = await work.run(Gateway.FCM)
+
+    held = Unavailable("QUOTA_EXCEEDED", 10 * SECOND, is_for_all=True)
+    told = Unavailable("RESOURCE_EXHAUSTED", 30 * SECOND, is_for_all=True)
+    assert ([told], [held], [Sent()], 3) == (first, second, third, len(client.sent))
+
+
+async def test_a_device_that_is_told_to_wait_waits_alone(workshop: Workshop) -> None:
+    """A quota of one device is no reason to hold the project back."""
+    client = in_turn(GRANTED, quota_exceeded("device"), OK)
+    work = await errand(workshop, client, fcm_address())
+    first = await work.run(Gateway.FCM)
+    second = await work.run(Gateway.FCM)
+
+    assert ([Unavailable("RESOURCE_EXHAUSTED", 30 * SECOND)], [Sent()]) == (first, second)
+
+
+async def test_a_project_is_sent_to_at_its_pace(workshop: Workshop) -> None:
+    """What is more than the budget allows waits for it; nothing is lost."""
+    passed = 0.0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal passed
+        passed += seconds
+
+    client = ScriptedClient(lambda request: GRANTED if request.url.endswith("token") else OK)
+    work = await errand(
+        workshop,
+        client,
+        *[fcm_address() for _ in range(30)],
+        fcm_rate=600,
+        monotonic=lambda: passed,
+        sleep=sleep,
+    )
+
+    outcomes = await work.run(Gateway.FCM)
+
+    assert ([Sent()] * 30, True) == (outcomes, 10 < passed < 30)
+
+
+# --- what has waited here ------------------------------------------------------------
+
+
+async def test_a_late_message_is_kept_for_less(workshop: Workshop) -> None:
+    """Push services are told what is left of the time to live, not what it was."""
+    client = ScriptedClient(
+        lambda request: GRANTED if request.url.endswith("token") else HttpResponse(201)
+    )
+    work = await errand(workshop, client, web_address(), fcm_address())
+    message = FcmMessage(b'{"android":{"ttl":"600s"}}', 600)
+    work.publish = replace(
+        work.publish, messages=Messages(fcm=message, web=WebMessage(b"", ttl_seconds=600))
+    )
+    web, android = work.devices
+    workshop.clock.advance(MINUTE)
+    work.devices = [web]
+    await work.run(Gateway.WEB)
+    work.devices = [android]
+    await work.run(Gateway.FCM)
+
+    sent = msgspec.json.decode(client.sent[-1].body)
+    assert (["540"], "540s") == (client.headers("ttl"), sent["message"]["android"]["ttl"])
 
 
 # --- who we are ----------------------------------------------------------------------
@@ -308,7 +497,9 @@ async def test_each_gateway_is_trusted_as_its_credentials_say(workshop: Workshop
     instance = await workshop.instance()
     apns, fcm = instance.apns, fcm_credentials()
     assert apns is not None
-    work = await errand(workshop, client, apns_address(), fcm_address(), web_address())
+    work = await errand(
+        workshop, client, apns_address(), fcm_address(), web_address(), instance=instance
+    )
     work.instance = replace(
         instance, apns=replace(apns, ca="for apple"), fcm=replace(fcm, ca="for google")
     )
@@ -366,6 +557,27 @@ async def test_a_subscription_that_cannot_be_used_is_suspect(
         await work.run(Gateway.WEB),
         len(client.sent),
     )
+
+
+@pytest.mark.parametrize(
+    "endpoint, expected",
+    [
+        ("https://web.push.apple.com/1", Refused("BadJwtToken")),
+        ("https://push.example.com/1", Unavailable("BadJwtToken")),
+    ],
+)
+async def test_a_strangers_refusal_is_about_the_stranger(
+    workshop: Workshop, endpoint: str, expected: Outcome
+) -> None:
+    """
+    Only the browsers' own services say something of our key.
+
+    A refusal holds messages back until somebody mends what is wrong; anybody may
+    register an endpoint that refuses everything.
+    """
+    work = await errand(workshop, always(apns_error(403, "BadJwtToken")), web_address(endpoint))
+
+    assert [expected] == await work.run(Gateway.WEB)
 
 
 async def test_a_gateway_without_a_message_refuses(workshop: Workshop) -> None:

@@ -26,7 +26,14 @@ from builders import (
 )
 from heliograph.gateways.contract import Gone
 from heliograph.instances import Instance
-from heliograph.model import Address, DeviceNumber, PublishId, PublishNumber
+from heliograph.model import (
+    Address,
+    ApnsAddress,
+    DeviceNumber,
+    Environment,
+    PublishId,
+    PublishNumber,
+)
 from heliograph.pipeline.expand import expand
 from heliograph.pipeline.settle import settle
 from heliograph.pipeline.verdict import Again, Over, Verdict
@@ -222,6 +229,26 @@ async def test_a_device_that_was_removed_meanwhile_is_settled(workshop: Workshop
         settlement.pruned,
         ends(await workshop.progress(instance, publish)),
     )
+
+
+async def test_where_a_device_was_found_is_remembered(workshop: Workshop) -> None:
+    """The next publish knows in which of Apple's environments a device is."""
+    instance, _, batch, (known, other) = await under_way(workshop, size=2)
+
+    await settle(
+        workshop.database,
+        batch,
+        {known: Over("sent", environment=Environment.SANDBOX), other: SENT},
+        now=NOW,
+    )
+
+    async with workshop.database.read() as connection:
+        addresses = [
+            each.address for each in await devices.page(connection, instance.number, limit=9)
+        ]
+    assert [Environment.SANDBOX, None] == [
+        each.environment for each in addresses if isinstance(each, ApnsAddress)
+    ]
 
 
 async def test_what_cannot_be_stored_whole_is_not_stored(workshop: Workshop) -> None:

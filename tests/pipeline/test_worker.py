@@ -30,7 +30,7 @@ from builders import (
     rows_of,
     to_users,
 )
-from heliograph.errors import Ambiguous, NotProcessed
+from heliograph.errors import Ambiguous, NotProcessed, TransportError
 from heliograph.instances import Instance
 from heliograph.model import (
     ApnsMessage,
@@ -47,8 +47,9 @@ from heliograph.queue.database import LEASE, DatabaseQueue
 from heliograph.storage import devices, outcomes, publishes, tables
 from heliograph.storage.outcomes import Attempt
 from heliograph.storage.work import Work
-from heliograph.transport.client import Client
+from heliograph.transport.client import Client, Destination
 from heliograph.wire.http import HttpRequest, HttpResponse
+from heliograph.wire.http2 import Template
 
 OK = HttpResponse(200)
 UNAVAILABLE = apns_error(503, "ServiceUnavailable")
@@ -124,6 +125,61 @@ async def test_a_publish_finds_the_person_on_every_device(
 
     assert [("apns", "Hello"), ("fcm", "Hello"), ("web", "Hello")] == await received(gateways)
     assert {"targeted": 3, "sent": 3} == await counts(workshop, instance, publish)
+
+
+async def test_a_certificate_sends_as_well_as_a_key(workshop: Workshop, gateways: Gateways) -> None:
+    """Who shows a certificate in the handshake needs no token."""
+    instance = await workshop.instance(apns=gateways.apns_certificate)
+    await workshop.log_in(instance, "alice", await gateways.mint(Gateway.APNS))
+    publish = await workshop.publish(instance, to_users("alice"))
+
+    async with connected(workshop, gateways) as worker:
+        await worker.run_until_idle()
+
+    (entry,) = await gateways.inbox()
+    assert ({"targeted": 1, "sent": 1}, False) == (
+        await counts(workshop, instance, publish),
+        "authorization" in entry["headers"],
+    )
+
+
+async def test_a_device_is_found_in_apples_other_environment(
+    workshop: Workshop, gateways: Gateways
+) -> None:
+    """An app in development is reached like any other, and from then on at the first try."""
+    instance = await shop(workshop, gateways)
+    address = await gateways.mint(Gateway.APNS, environment="sandbox")
+    await workshop.log_in(instance, "alice", address)
+
+    async with connected(workshop, gateways) as worker:
+        await workshop.publish(instance, to_users("alice"))
+        await worker.run_until_idle()
+        publish = await workshop.publish(instance, to_users("alice"))
+        await worker.run_until_idle()
+
+    stats = (await gateways.management.get("/stats")).json()["apns"]
+    assert ({"targeted": 1, "sent": 1}, 2, {"BadDeviceToken": 1}) == (
+        await counts(workshop, instance, publish),
+        stats["accepted"],
+        stats["refusals"],
+    )
+
+
+async def test_each_browser_is_sent_to_with_the_key_it_knows(
+    workshop: Workshop, gateways: Gateways
+) -> None:
+    """Keys rotate by overlap: who subscribed before is still reached with the older one."""
+    instance = await shop(workshop, gateways)
+    async with connected(workshop, gateways) as worker:
+        await workshop.log_in(instance, "alice", await gateways.mint(Gateway.WEB))
+        await workshop.publish(instance, to_users("alice"))
+        await worker.run_until_idle()  # the sandbox binds the subscription to the first key
+        await workshop.instances.rotate_vapid(instance.id)
+        await workshop.log_in(instance, "alice", await gateways.mint(Gateway.WEB))
+        publish = await workshop.publish(instance, to_users("alice"))
+        await worker.run_until_idle()
+
+    assert {"targeted": 2, "sent": 2} == await counts(workshop, instance, publish)
 
 
 async def test_a_publish_to_interests_reaches_each_subscriber_once(
@@ -295,10 +351,10 @@ async def test_after_a_crash_the_repeat_is_recognisable(workshop: Workshop) -> N
     client = always(OK)
 
     class Dying(ScriptedClient):
-        async def send(
-            self, request: HttpRequest, *, ca: str | None = None, guarded: bool = False
-        ) -> HttpResponse:
-            await client.send(request, ca=ca, guarded=guarded)
+        async def exchange(
+            self, destination: Destination, template: Template, values: Sequence[Sequence[bytes]]
+        ) -> list[HttpResponse | TransportError]:
+            await client.exchange(destination, template, values)
             raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
@@ -394,23 +450,47 @@ async def test_what_happened_is_counted(workshop: Workshop) -> None:
     ]
 
 
-async def test_logs_hold_no_token_and_no_payload(workshop: Workshop) -> None:
+@pytest.mark.parametrize(
+    "last, event",
+    [
+        (apns_error(403, "InvalidProviderToken"), "credentials_refused"),
+        (LookupError("a bug"), "worker_failed"),
+    ],
+)
+async def test_logs_hold_no_token_and_no_payload(
+    workshop: Workshop, last: Reply, event: str
+) -> None:
     """Of a publish's life the log tells ids and reasons only."""
-    await published(workshop, size=3)
     gone = apns_error(410, "Unregistered", timestamp=int(NOW.timestamp() * 1000) + 1)
-    client = in_turn(gone, NotProcessed("ConnectError"), LookupError("a bug"))
+    client = in_turn(gone, NotProcessed("ConnectError"), last)
+    await published(workshop, size=2)
+    await workshop.worker(client).run_until_idle()
+    await published(workshop, size=1)
 
     with structlog.testing.capture_logs() as logged:
         await workshop.worker(client).run_until_idle()
 
     told = str(logged)
     tokens = [request.url.rpartition("/")[2] for request in client.sent]
-    assert (True, True, [], False) == (
-        "device_pruned" in told,
-        "worker_failed" in told,
+    assert (True, [], False) == (
+        event in told,
         [token for token in tokens if token in told],
         "Hello" in told,
     )
+
+
+async def test_what_apple_cannot_read_is_our_fault(workshop: Workshop) -> None:
+    """A reply that no publish can bring about is told to the operator as what it is."""
+    await published(workshop)
+
+    with structlog.testing.capture_logs() as logged:
+        await workshop.worker(always(apns_error(400, "BadMessageId"))).run_until_idle()
+
+    assert [("error", "BadMessageId")] == [
+        (line["log_level"], line["reason"])
+        for line in logged
+        if line["event"] == "request_malformed"
+    ]
 
 
 scripted = st.sampled_from(

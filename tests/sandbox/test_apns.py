@@ -1,15 +1,20 @@
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any  # parametrized keyword arguments of different types
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_pem_x509_certificate
 
+from heliograph.sandbox import Authority
 from heliograph.sandbox.apns import STATUS_OF, STREAMS, TOPIC_SUFFIX, Apns
 from heliograph.sandbox.credentials import Credentials
-from heliograph.sandbox.devices import Device, Devices, Platform
+from heliograph.sandbox.devices import AppleEnvironment, Device, Devices, Platform
 from heliograph.sandbox.exchange import Gateway, Request
 from heliograph.sandbox.inbox import Inbox
+from heliograph.sandbox.provider_certificate import issue, usual_topics
 from heliograph.sandbox.scenario import Fault, FaultName, Plan, Scenario
 from heliograph.sandbox.session import Accepted, Connection, Refused
 from heliograph.wire.http import HttpResponse
@@ -22,12 +27,16 @@ APNS_ID = "9d5a1b1c-2f3e-4a5b-8c6d-7e8f90a1b2c3"
 class Apple:
     """The service with one device, and requests to it that are good unless changed."""
 
-    def __init__(self, credentials: Credentials) -> None:
+    def __init__(
+        self,
+        credentials: Credentials,
+        environment: AppleEnvironment = AppleEnvironment.PRODUCTION,
+    ) -> None:
         self.credentials = credentials
         self.devices = Devices(webpush_origin="https://push.example")
         self.inbox = Inbox()
         self.scenario = Scenario()
-        self.device = self.devices.mint(Platform.APNS, now=NOW)
+        self.device = self.devices.mint(Platform.APNS, now=NOW, environment=environment)
         self.connection = Connection()
         self.service = Apns(
             credentials.team_id,
@@ -36,6 +45,7 @@ class Apple:
             self.devices,
             self.inbox,
             self.scenario,
+            environment,
         )
 
     def request(
@@ -309,8 +319,128 @@ class TestProviderToken:
         before = apple.service.earned_streams(apple.connection)
         apple.answer(apple.request())
 
-        assert 1 == before == apple.service.opening_streams()
+        assert 1 == before == apple.service.opening_streams(Connection())
         assert STREAMS == apple.service.earned_streams(apple.connection)
+
+
+class TestCertificate:
+    @pytest.fixture
+    def show(self, apple: Apple, authority: Authority) -> Callable[..., None]:
+        """Go on over a connection whose client has shown such a certificate."""
+
+        def shown(topic: str | None = "com.example.app", **form: Any) -> None:
+            pem, _ = issue(authority, topic, **form)
+            der = load_pem_x509_certificate(pem.encode()).public_bytes(Encoding.DER)
+            apple.connection = Connection(certificate=der)
+
+        return shown
+
+    @pytest.mark.parametrize("authorization", [None, "bearer nonsense", "basic x"])
+    def test_authorization_is_ignored(
+        self, apple: Apple, show: Callable[..., None], authorization: str | None
+    ) -> None:
+        """Who has shown a certificate needs no provider token, and a bad one does no harm."""
+        show()
+
+        assert "" == apple.reason(apple.request(authorization=authorization))
+
+    def test_all_streams_are_open_at_once(self, apple: Apple, show: Callable[..., None]) -> None:
+        """The limit of one stream is for connections that have proved nothing yet."""
+        show()
+
+        assert (STREAMS, STREAMS) == (
+            apple.service.opening_streams(apple.connection),
+            apple.service.earned_streams(apple.connection),
+        )
+
+    def test_topic_of_the_only_app_goes_without_saying(
+        self, apple: Apple, show: Callable[..., None]
+    ) -> None:
+        """A certificate for one topic stands in for the header; the inbox shows what was sent."""
+        show()
+
+        assert "" == apple.reason(apple.request(apns_topic=None, authorization=None))
+        (entry,) = apple.inbox.entries()
+        assert {} == entry.read()["headers"]
+
+    def test_topic_has_to_be_said_where_there_are_several(
+        self, apple: Apple, show: Callable[..., None]
+    ) -> None:
+        """A certificate that lists its topics leaves none to be guessed."""
+        show(topics=usual_topics("com.example.app"))
+
+        assert "MissingTopic" == apple.reason(apple.request(apns_topic=None))
+        assert "" == apple.reason(apple.request())
+
+    @pytest.mark.parametrize(
+        "push_type,reason",
+        [
+            ("alert", ""),
+            ("voip", ""),
+            ("complication", ""),
+            ("location", "TopicDisallowed"),
+            ("liveactivity", "TopicDisallowed"),
+            ("pushtotalk", "TopicDisallowed"),
+        ],
+    )
+    def test_push_types_of_other_topics_are_disallowed(
+        self, apple: Apple, show: Callable[..., None], push_type: str, reason: str
+    ) -> None:
+        """A certificate is good for what it lists; the topics of token-only types it never does."""
+        show(topics=usual_topics("com.example.app"))
+        topic = f"com.example.app{TOPIC_SUFFIX[push_type]}"
+
+        assert reason == apple.reason(apple.request(apns_push_type=push_type, apns_topic=topic))
+
+    def test_certificate_of_another_app_is_disallowed(
+        self, apple: Apple, show: Callable[..., None]
+    ) -> None:
+        """Each app has a certificate of its own."""
+        show("com.example.other")
+
+        assert "TopicDisallowed" == apple.reason(apple.request())
+
+    def test_certificate_without_an_app_is_bad(
+        self, apple: Apple, show: Callable[..., None]
+    ) -> None:
+        """One that the authority made for something else proves nothing here."""
+        show(None)
+
+        assert "BadCertificate" == apple.reason(apple.request())
+
+    @pytest.mark.parametrize(
+        "environments,reason",
+        [
+            (frozenset({AppleEnvironment.PRODUCTION}), ""),
+            (frozenset({AppleEnvironment.SANDBOX}), "BadCertificateEnvironment"),
+        ],
+    )
+    def test_certificate_of_the_other_environment(
+        self,
+        apple: Apple,
+        show: Callable[..., None],
+        environments: frozenset[AppleEnvironment],
+        reason: str,
+    ) -> None:
+        """One for development cannot send to production."""
+        show(environments=environments)
+
+        assert reason == apple.reason(apple.request())
+
+
+def test_token_of_the_other_environment_belongs_to_none(credentials: Credentials) -> None:
+    """Either environment calls the other's tokens bad, whoever asks, and delivers to its own."""
+    reasons = []
+    for environment in AppleEnvironment:
+        apple = Apple(credentials, environment)
+        other = next(each for each in AppleEnvironment if each is not environment)
+        stranger = apple.devices.mint(Platform.APNS, now=NOW, environment=other)
+        reasons += [
+            apple.reason(apple.request()),
+            apple.reason(apple.request(path=f"/3/device/{stranger.key}")),
+        ]
+
+    assert ["", "BadDeviceToken"] * 2 == reasons
 
 
 def test_uninstalled_app_is_unregistered(apple: Apple) -> None:

@@ -8,14 +8,15 @@ from heliograph.sandbox import Credentials
 
 def test_apple_credentials(credentials: Credentials) -> None:
     """The key is in PKCS #8, and the ids have ten characters."""
-    shown = credentials.apns(endpoint="https://a", ca="CA")
+    shown = credentials.apns(endpoint="https://a", sandbox_endpoint="https://b", ca="CA")
 
     assert str(shown["key"]).startswith("-----BEGIN PRIVATE KEY-----")
     assert re.fullmatch("[A-Z0-9]{10}", str(shown["key_id"]))
     assert re.fullmatch("[A-Z0-9]{10}", str(shown["team_id"]))
-    assert ("com.example.app", "https://a", "CA") == (
+    assert ("com.example.app", "https://a", "https://b", "CA") == (
         shown["topic"],
         shown["endpoint"],
+        shown["sandbox_endpoint"],
         shown["ca"],
     )
 

@@ -19,9 +19,9 @@ def test_apple_device(devices: Devices) -> None:
     """An Apple device has 64 lower-case hexadecimal digits and a topic."""
     shown = devices.mint(Platform.APNS, now=NOW).as_json()
 
-    assert {"token", "topic"} == set(shown)
+    assert {"token", "topic", "environment"} == set(shown)
     assert re.fullmatch("[0-9a-f]{64}", str(shown["token"]))
-    assert "com.example.app" == shown["topic"]
+    assert ("com.example.app", "production") == (shown["topic"], shown["environment"])
 
 
 def test_apple_device_with_another_topic(devices: Devices) -> None:

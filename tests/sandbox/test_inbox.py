@@ -35,6 +35,7 @@ def test_entry(phones: list[Device]) -> None:
             "gateway": "apns",
             "headers": {"a": "b"},
             "payload": {"aps": {}},
+            "environment": "production",
         }
     ] == json.loads(b"".join(json_list(inbox.entries())))
 

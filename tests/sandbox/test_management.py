@@ -57,13 +57,25 @@ async def mint(management: httpx.AsyncClient, **order: object) -> dict[str, obje
 class TestDevices:
     @pytest.mark.parametrize(
         "platform,fields",
-        [("apns", {"token", "topic"}), ("fcm", {"token"}), ("web", {"token", "subscription"})],
+        [
+            ("apns", {"token", "topic", "environment"}),
+            ("fcm", {"token"}),
+            ("web", {"token", "subscription"}),
+        ],
     )
     async def test_one(
         self, management: httpx.AsyncClient, platform: str, fields: set[str]
     ) -> None:
         """One device is answered by itself."""
         assert fields == set(await mint(management, platform=platform))
+
+    @pytest.mark.parametrize("environment", ["production", "sandbox"])
+    async def test_environment(self, management: httpx.AsyncClient, environment: str) -> None:
+        """An Apple device's token is of the environment that was asked for, and says so."""
+        minted = await mint(management, platform="apns", environment=environment)
+        (listed,) = (await management.get("/devices")).json()["devices"]
+
+        assert (environment, environment) == (minted["environment"], listed["environment"])
 
     @pytest.mark.parametrize("count", [1, 2, 450])
     async def test_many(self, management: httpx.AsyncClient, count: int) -> None:
@@ -101,6 +113,8 @@ class TestDevices:
             ('{"platform": "fcm", "count": "2"}', "$.count"),
             ('{"platform": "fcm", "topic": "a.b"}', "`topic`"),
             ('{"platform": "apns", "topic": "a b"}', "$.topic"),
+            ('{"platform": "web", "environment": "sandbox"}', "`environment`"),
+            ('{"platform": "apns", "environment": "development"}', "$.environment"),
             ('{"platform": "fcm", "colour": "red"}', "colour"),
         ],
     )

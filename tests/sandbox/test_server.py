@@ -15,6 +15,7 @@ async def test_addresses(sandbox: Sandbox) -> None:
     assert {
         "management": "http",
         "apns": "https",
+        "apns_sandbox": "https",
         "fcm": "https",
         "webpush": "https",
         "webpush_ws": "ws",
@@ -28,9 +29,14 @@ async def test_credentials(sandbox: Sandbox) -> None:
     """The credentials come with where to use them and whom to trust."""
     addresses, credentials = sandbox.addresses(), sandbox.credentials()
 
-    assert addresses["apns"] == credentials["apns"]["endpoint"]
+    for apple in (credentials["apns"], credentials["apns_certificate"]):
+        assert (addresses["apns"], addresses["apns_sandbox"], sandbox.authority.ca_pem) == (
+            apple["endpoint"],
+            apple["sandbox_endpoint"],
+            apple["ca"],
+        )
     assert addresses["fcm"] == credentials["fcm"]["endpoint"]
-    assert sandbox.authority.ca_pem == credentials["apns"]["ca"] == credentials["fcm"]["ca"]
+    assert sandbox.authority.ca_pem == credentials["fcm"]["ca"]
 
 
 def test_credentials_before_the_start() -> None:

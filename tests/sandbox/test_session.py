@@ -51,8 +51,8 @@ class Parrot:
         del gateway, fault, request, now
         return FAULTY
 
-    def opening_streams(self) -> int:
-        return 1
+    def opening_streams(self, connection: Connection) -> int:
+        return 1 if connection.certificate is None else 100
 
     def earned_streams(self, connection: Connection) -> int:
         return 1 if connection.key_id is None else 100
@@ -79,6 +79,14 @@ def test_good_request_is_delivered() -> None:
     assert Answer(GOOD) == visit.react()
     assert ["it", "it"] == visit.service.delivered
     assert 100 == visit.session.max_concurrent_streams
+
+
+def test_certificate_opens_all_streams_at_once() -> None:
+    """What the handshake has proved need not be proved again by a first request."""
+    session = ServiceSession(Parrot(), Scenario(), Stats(), lambda: NOW, certificate=b"DER")
+
+    assert 100 == session.max_concurrent_streams
+    assert Answer(GOOD) == session.react(Request("POST", "/good"))
 
 
 def test_refused_request_meets_no_fault() -> None:

@@ -8,6 +8,7 @@ from itertools import count
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from builders import (
@@ -33,8 +34,10 @@ from heliograph.model import (
     Target,
     ToInterests,
     UserId,
+    VapidKeyNumber,
+    WebAddress,
 )
-from heliograph.storage import devices, interests, users
+from heliograph.storage import devices, interests, users, vapid_keys
 from heliograph.storage.database import Database
 
 EVERY = tuple(Gateway)
@@ -280,6 +283,7 @@ async def test_a_batch_of_any_size_is_looked_up(database: Database) -> None:
         apns_address(topic="com.example.other", environment=Environment.SANDBOX),
         fcm_address(),
         web_address(),
+        web_address(vapid_key=VapidKeyNumber(1)),
     ],
     ids=lambda address: type(address).__name__,
 )
@@ -444,6 +448,74 @@ async def test_what_a_gateway_taught_us_outlives_a_registration(database: Databa
         (found,) = await devices.page(connection, instance, limit=10)
 
     assert ApnsAddress("aa", None, Environment.SANDBOX) == found.address
+
+
+async def test_a_batch_carries_the_key_of_each_subscription(database: Database) -> None:
+    """Whoever delivers is told which VAPID pair each browser is bound to."""
+    async with database.write() as connection:
+        instance = await add_instance(connection)
+        second = await vapid_keys.add(
+            connection, instance, public_key=b"", private_key=b"", now=NOW
+        )
+        keys = [VapidKeyNumber(1), second]
+        numbers = [
+            await add_device(connection, instance, web_address(vapid_key=key), user="alice")
+            for key in keys
+        ]
+        left = await devices.still_addressed(
+            connection, instance, to_users("alice"), array("q", numbers)
+        )
+
+    assert keys == [each.address.vapid_key for each in left if isinstance(each.address, WebAddress)]
+
+
+async def environments(
+    connection: AsyncConnection, instance: InstanceNumber
+) -> list[Environment | None]:
+    """What we know of each living Apple device, in the order they were made."""
+    page = await devices.page(connection, instance, limit=10_000)
+    return [each.address.environment for each in page if isinstance(each.address, ApnsAddress)]
+
+
+async def test_an_environment_that_was_learned_is_remembered(database: Database) -> None:
+    """Those that are named get it, over what was known before; the others keep theirs."""
+    async with database.write() as connection:
+        instance = await add_instance(connection)
+        one, two, _other = [
+            await add_device(connection, instance, apns_address(environment=known))
+            for known in (None, Environment.PRODUCTION, None)
+        ]
+        await devices.remember_environment(connection, [one, two], Environment.SANDBOX)
+        found = await environments(connection, instance)
+
+    assert [Environment.SANDBOX, Environment.SANDBOX, None] == found
+
+
+async def test_only_living_devices_of_apples_have_an_environment(database: Database) -> None:
+    """A pruned device keeps what was known, and other gateways have nothing to remember."""
+    async with database.write() as connection:
+        instance = await add_instance(connection)
+        gone = await add_device(connection, instance)
+        others = [await add_device(connection, instance, web_address()), DeviceNumber(999)]
+        await devices.prune(connection, gone, reason="Gone", unless_registered_after=None, now=NOW)
+        await devices.remember_environment(connection, [gone, *others], Environment.SANDBOX)
+        rows = await connection.scalars(text("SELECT environment FROM devices"))
+
+    assert [None, None] == list(rows)
+
+
+async def test_environments_of_any_number_of_devices_are_remembered(database: Database) -> None:
+    """More devices than a statement takes parameters are noted in parts; none is noted too."""
+    async with database.write() as connection:
+        instance = await add_instance(connection)
+        first = await add_device(connection, instance)
+        last = await add_device(connection, instance)
+        between = [DeviceNumber(each) for each in range(last + 1, last + 2_500)]
+        await devices.remember_environment(connection, [], Environment.PRODUCTION)
+        await devices.remember_environment(connection, [first, *between, last], Environment.SANDBOX)
+        found = await environments(connection, instance)
+
+    assert [Environment.SANDBOX] * 2 == found
 
 
 async def test_a_moved_device_is_found_at_its_new_address_only(database: Database) -> None:

@@ -1,7 +1,7 @@
 """Queries on instances: found, changed, and gone with all they own."""
 
-from builders import NOW, add_device, add_instance, add_publish, rows_of
-from heliograph.model import InstanceId, InstanceNumber
+from builders import NOW, add_device, add_instance, add_publish, rows_of, web_address
+from heliograph.model import InstanceId, InstanceNumber, VapidKeyNumber
 from heliograph.storage import instances, tables, work
 from heliograph.storage.database import Database
 
@@ -57,6 +57,7 @@ async def test_an_instance_goes_with_all_it_owns(database: Database) -> None:
     async with database.write() as connection:
         instance = await add_instance(connection, 1)
         await add_device(connection, instance, user="alice", subscribed=["news"])
+        await add_device(connection, instance, web_address(vapid_key=VapidKeyNumber(1)))
         publish = await add_publish(connection, instance)
         await work.add_expansion(connection, publish, instance, now=NOW)
         answers = [await instances.remove(connection, each) for each in (FIRST, FIRST)]

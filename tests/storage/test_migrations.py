@@ -91,3 +91,90 @@ def test_migrations_can_be_taken_back(connection: Connection) -> None:
     assert ([], None) == (left, migrations.current(connection))
     migrations.upgrade(connection)
     assert made == tables_of(connection)
+
+
+# --- 0002: VAPID keys that rotate ----------------------------------------------------
+
+FIRST_ROWS = """
+INSERT INTO instances (id, name, created_at, secret_key, client_secret, app_secret,
+    vapid_private_key, vapid_public_key, verify_client_secret)
+VALUES ('a', 'one', 11, 'k', 'c', 'p', 'sealed-1', 'public-1', 1),
+       ('b', 'two', 22, 'k', 'c', 'p', 'sealed-2', 'public-2', 1);
+INSERT INTO users (instance_number, id, created_at) VALUES (1, 'alice', 5);
+INSERT INTO devices (instance_number, id, gateway, address_digest, token, metadata,
+    user_number, created_at, registered_at, pruned_at)
+VALUES (2, 'web-1', 'web', 'd1', 't1', '', NULL, 1, 1, NULL),
+       (1, 'web-2', 'web', 'd2', 't2', '', 1, 1, 1, NULL),
+       (1, 'web-3', 'web', 'd3', 't3', '', NULL, 1, 1, 9),
+       (1, 'apns-4', 'apns', 'd4', 't4', '', 1, 1, 1, NULL);
+INSERT INTO interests (instance_number, name, device_number) VALUES (1, 'news', 2);
+INSERT INTO publishes (id, instance_number, target, messages, accepted_at,
+    targeted, sent, failed, expired, cancelled)
+VALUES ('p', 1, '', '', 1, 1, 1, 0, 0, 0);
+"""
+"""What the first release may have left: two instances, devices of both, and what hangs on them."""
+
+
+def at_the_first_revision(connection: Connection) -> None:
+    """A database as the first release left it, with foreign keys enforced as in production."""
+    connection.exec_driver_sql("PRAGMA foreign_keys=ON")
+    command.upgrade(migrations.configuration(connection), "0001")
+    for statement in FIRST_ROWS.split(";"):
+        connection.execute(text(statement))
+    connection.commit()
+
+
+def rows(connection: Connection, query: str) -> list[tuple[Any, ...]]:
+    return [tuple(row) for row in connection.execute(text(query))]
+
+
+def test_vapid_keys_move_to_a_table_of_their_own(connection: Connection) -> None:
+    """Each instance keeps its pair, as it was sealed, and each browser is bound to it."""
+    at_the_first_revision(connection)
+
+    migrations.upgrade(connection)
+
+    keys = "SELECT instance_number, public_key, private_key, created_at FROM vapid_keys"
+    bound = (
+        "SELECT d.id, k.public_key FROM devices d "
+        "LEFT JOIN vapid_keys k ON k.number = d.vapid_key_number ORDER BY d.number"
+    )
+    assert [(1, "public-1", "sealed-1", 11), (2, "public-2", "sealed-2", 22)] == rows(
+        connection, keys
+    )
+    assert [
+        ("web-1", "public-2"),
+        ("web-2", "public-1"),
+        ("web-3", "public-1"),
+        ("apns-4", None),
+    ] == rows(connection, bound)
+
+
+def test_nothing_is_lost_when_vapid_keys_move(connection: Connection) -> None:
+    """Rows that hang on instances and devices stay, and all of them still hang together."""
+    at_the_first_revision(connection)
+    names = ("instances", "users", "devices", "interests", "publishes")
+    before = {name: rows(connection, f"SELECT count(*) FROM {name}") for name in names}  # noqa: S608
+
+    migrations.upgrade(connection)
+
+    after = {name: rows(connection, f"SELECT count(*) FROM {name}") for name in names}  # noqa: S608
+    assert (before, []) == (after, rows(connection, "PRAGMA foreign_key_check"))
+
+
+def test_vapid_keys_move_back(connection: Connection) -> None:
+    """Of several pairs the current one is kept, where the release before looks for it."""
+    at_the_first_revision(connection)
+    migrations.upgrade(connection)
+    connection.execute(
+        text(
+            "INSERT INTO vapid_keys (instance_number, public_key, private_key, created_at) "
+            "VALUES (1, 'public-3', 'sealed-3', 33)"
+        )
+    )
+
+    command.downgrade(migrations.configuration(connection), "0001")
+
+    query = "SELECT id, vapid_public_key, vapid_private_key FROM instances ORDER BY number"
+    assert [("a", "public-3", "sealed-3"), ("b", "public-2", "sealed-2")] == rows(connection, query)
+    assert [(4,)] == rows(connection, "SELECT count(*) FROM devices")

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from builders import Gateways, apns_credentials
 from heliograph.errors import Ambiguous, EgressDenied, NotProcessed, TransportError
 from heliograph.gateways import apns
-from heliograph.model import ApnsAddress, ApnsMessage, Gateway
+from heliograph.model import ApnsAddress, ApnsMessage, Environment, Gateway
 from heliograph.sandbox import Authority
 from heliograph.transport.client import Client
+from heliograph.wire import http2
 from heliograph.wire.http import HttpRequest, HttpResponse
 
 LOOPBACK = [ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128")]
@@ -38,13 +39,15 @@ async def push(
     """A good notification for a new device."""
     address = await gateways.mint(Gateway.APNS)
     assert isinstance(address, ApnsAddress)
-    request = apns.request(
+    origin, prefix = apns.place(gateways.apns, Environment.PRODUCTION)
+    template = apns.template(
         ApnsMessage(b'{"aps":{}}', collapse_id=collapse_id),
-        address,
-        credentials=gateways.apns,
+        origin=origin,
+        topic=gateways.apns.topic,
         token=apns.provider_token(gateways.apns, now=gateways.clock()),
-        apns_id="00000000-0000-8000-8000-000000000000",
     )
+    values = apns.values(prefix, address, "00000000-0000-8000-8000-000000000000")
+    request = http2.request(template, values)
     return await client.send(request, ca=gateways.ca)
 
 

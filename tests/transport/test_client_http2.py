@@ -14,10 +14,11 @@ from heliograph.model import ApnsAddress, ApnsCredentials, ApnsMessage, Environm
 from heliograph.sandbox import Authority, Credentials, Sandbox
 from heliograph.sandbox.devices import Platform
 from heliograph.sandbox.server import utc_now
-from heliograph.transport.client import Client
+from heliograph.transport.client import Client, Destination
 from heliograph.transport.connection import Patience
 from heliograph.wire.http import HttpRequest, HttpResponse
 from transport.scripted import AUTHORITY, Asked, listening, scripted
+from transport.senders import send_all
 
 LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
 
@@ -68,17 +69,14 @@ async def test_a_publish_reaches_the_sandboxs_devices() -> None:
         )
         token = apns.provider_token(credentials, now=utc_now())
         message = ApnsMessage(payload=b'{"aps":{"alert":"100% sure"}}')
-        requests = [
-            apns.request(
-                message,
-                ApnsAddress(device.token, environment=Environment.SANDBOX),
-                credentials=credentials,
-                token=token,
-                apns_id=f"00000000-0000-4000-8000-{number:012}",
-            )
+        origin, prefix = apns.place(credentials, Environment.SANDBOX)
+        template = apns.template(message, origin=origin, topic=credentials.topic, token=token)
+        values = [
+            apns.values(prefix, ApnsAddress(device.token), f"00000000-0000-4000-8000-{number:012}")
             for number, device in enumerate(devices)
         ]
-        results = await client.send_batch(requests, ca=AUTHORITY.ca_pem)
+        destination = Destination(origin, ca=AUTHORITY.ca_pem)
+        results = await client.exchange(destination, template, values)
         received = {entry.device.token for entry in sandbox.inbox.entries()}
 
     assert [200] * 300 == [getattr(result, "status", result) for result in results]
@@ -111,8 +109,8 @@ async def test_replies_come_in_the_order_of_the_requests() -> None:
                 each.answer(400, each.path.encode())
 
     async with scripted(AUTHORITY, hold) as server, client_of(AUTHORITY) as client:
-        results = await client.send_batch(
-            [post(f"{server.origin}/{name}") for name in "abc"], ca=AUTHORITY.ca_pem
+        results = await send_all(
+            client, [post(f"{server.origin}/{name}") for name in "abc"], ca=AUTHORITY.ca_pem
         )
 
     assert [b"/a", b"/b", b"/c"] == [getattr(each, "body", each) for each in results]
@@ -123,7 +121,7 @@ async def test_http1_is_spoken_where_it_must_be() -> None:
     context = AUTHORITY.server_context(alpn=["http/1.1"])
     async with listening(Http1, context) as port, client_of(AUTHORITY) as client:
         url = f"https://127.0.0.1:{port}/"
-        results = await client.send_batch([post(url), post(url)], ca=AUTHORITY.ca_pem)
+        results = await send_all(client, [post(url), post(url)], ca=AUTHORITY.ca_pem)
         again = await client.send(post(url), ca=AUTHORITY.ca_pem)
 
     assert [(201, b"hi")] * 3 == [
@@ -145,7 +143,7 @@ async def test_a_peer_that_is_not_there_processed_nothing(scheme: str) -> None:
     async with listening(asyncio.Protocol, None) as port:
         pass
     async with client_of(AUTHORITY) as client:
-        results = await client.send_batch([post(f"{scheme}://127.0.0.1:{port}/")] * 3)
+        results = await send_all(client, [post(f"{scheme}://127.0.0.1:{port}/")] * 3)
 
     assert [NotProcessed] * 3 == [type(each) for each in results]
 

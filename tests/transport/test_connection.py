@@ -10,6 +10,7 @@ from heliograph.transport.client import Client
 from heliograph.transport.connection import Patience
 from heliograph.wire.http import HttpRequest, HttpResponse
 from transport.scripted import AUTHORITY, Asked, scripted
+from transport.senders import send_all
 
 
 def request(origin: str, path: str = "/", body: bytes = b"{}") -> HttpRequest:
@@ -25,7 +26,8 @@ async def test_a_request_without_reply_is_given_up_alone() -> None:
 
     client = Client(patience=Patience(reply=0.1))
     async with scripted(AUTHORITY, answer_all_but_one) as server:
-        late, reply = await client.send_batch(
+        late, reply = await send_all(
+            client,
             [request(server.origin, "/never"), request(server.origin, "/soon")],
             ca=AUTHORITY.ca_pem,
         )
@@ -50,7 +52,7 @@ async def test_a_dead_connection_is_replaced() -> None:
     client = Client(patience=Patience(stall=0.05, pong=0.05))
     async with scripted(AUTHORITY, fall_silent) as server:
         await client.send(request(server.origin), ca=AUTHORITY.ca_pem)
-        (lost,) = await client.send_batch([request(server.origin, "/silence")], ca=AUTHORITY.ca_pem)
+        (lost,) = await send_all(client, [request(server.origin, "/silence")], ca=AUTHORITY.ca_pem)
         reply = await client.send(request(server.origin), ca=AUTHORITY.ca_pem)
         await client.close()
 
@@ -117,7 +119,8 @@ async def test_a_peer_that_does_not_read_is_not_drowned() -> None:
 
     client = Client()
     async with scripted(AUTHORITY, stop_reading, streams=1000) as server:
-        results = await client.send_batch(
+        results = await send_all(
+            client,
             [request(server.origin, f"/{number}", bytes(60_000)) for number in range(100)],
             ca=AUTHORITY.ca_pem,
         )

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heliograph.errors import EgressDenied
-from heliograph.transport.egress import GuardedBackend, Network, is_allowed
+from heliograph.transport.egress import GuardedBackend, Network, first_reached, is_allowed
 
 LOOPBACK: list[Network] = [
     ipaddress.IPv4Network("127.0.0.0/8"),
@@ -132,3 +132,20 @@ async def test_a_name_that_does_not_resolve_is_a_failed_connection(host: str) ->
     """A name that nobody has is no different from a host that does not answer."""
     with pytest.raises(httpcore.ConnectError):
         await GuardedBackend([]).connect_tcp(host, 443)
+
+
+async def test_the_next_address_is_tried() -> None:
+    """A host that has lost one of its two networks is still reached; the last failure is told."""
+    tried = []
+
+    async def connect(address: str) -> str:
+        tried.append(address)
+        if address != "2001:db8::2":
+            raise ConnectionRefusedError(address)
+        return address
+
+    reached = await first_reached(["2001:db8::1", "2001:db8::2", "2001:db8::3"], connect)
+    with pytest.raises(ConnectionRefusedError, match=r"192\.0\.2\.2"):
+        await first_reached(["192.0.2.1", "192.0.2.2"], connect)
+
+    assert ("2001:db8::2", 4) == (reached, len(tried))

@@ -13,6 +13,7 @@ from heliograph.transport.client import Client
 from heliograph.transport.connection import Patience
 from heliograph.wire.http import HttpRequest, HttpResponse
 from transport.scripted import AUTHORITY, Asked, Connection, ScriptedServer, listening, scripted
+from transport.senders import send_all
 
 
 @asynccontextmanager
@@ -28,7 +29,8 @@ async def send(
     client: Client, server: ScriptedServer, authority: Authority, count: int
 ) -> list[HttpResponse | TransportError]:
     """Send requests for ``/0``, ``/1``, ..."""
-    return await client.send_batch(
+    return await send_all(
+        client,
         [HttpRequest("POST", f"{server.origin}/{number}", (), b"{}") for number in range(count)],
         ca=authority.ca_pem,
     )
@@ -170,7 +172,7 @@ async def test_failed_openings_are_paced() -> None:
 
     async with listening(Slammed, None) as port, client_of() as client:
         request = HttpRequest("POST", f"https://127.0.0.1:{port}/", (), b"{}")
-        results = [await client.send_batch([request], ca=AUTHORITY.ca_pem) for _ in range(5)]
+        results = [await send_all(client, [request], ca=AUTHORITY.ca_pem) for _ in range(5)]
 
     assert [[NotProcessed]] * 5 == [statuses(each) for each in results]
     assert 1 == attempts

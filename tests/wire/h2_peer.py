@@ -62,11 +62,20 @@ UNKNOWN_FRAME: Final = b"\x00\x00\x04\xfa\xff\x00\x00\x00\x00what"
 def fields_of(template: Template, values: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
     """The header fields that a request of a template has."""
     rest = iter(values)
-    return [(name, next(rest) if value is None else value) for name, value in template.fields]
+    fields = [(name, next(rest) if value is None else value) for name, value in template.fields]
+    body = body_of(template, values)
+    return [*fields, (b"content-length", b"%d" % len(body))] if body else fields
 
 
 def body_of(template: Template, values: Sequence[bytes]) -> bytes:
-    return values[-1] if template.body is None else template.body
+    """The body that a request of a template has."""
+    match template.body:
+        case bytes(constant):
+            return constant
+        case (before, after):
+            return before + values[-1] + after
+        case None:
+            return values[-1]
 
 
 def frames_in(data: bytes) -> Iterator[Frame]:

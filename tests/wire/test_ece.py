@@ -120,6 +120,41 @@ def test_what_is_encrypted_can_be_read(plaintext: bytes, salt: bytes) -> None:
     assert plaintext == ece.decrypt(body, private_key=BROWSER_SCALAR, auth=AUTH)
 
 
+def test_a_sender_may_serve_many_browsers() -> None:
+    """
+    One key pair encrypts for any number of browsers, and each reads its own.
+
+    The messages have nothing in common but the sender's point and the record size.
+    """
+    sender = ece.Sender(ece.private_key_of(SENDER_SCALAR))
+    bodies = [
+        sender.encrypt(PLAINTEXT, p256dh=point, auth=AUTH, salt=salt)
+        for point, salt in [(BROWSER_POINT, SALT), (SENDER_POINT, bytes(16))]
+    ]
+
+    assert [BODY, PLAINTEXT, PLAINTEXT, True] == [
+        bodies[0],
+        ece.decrypt(bodies[0], private_key=BROWSER_SCALAR, auth=AUTH),
+        ece.decrypt(bodies[1], private_key=SENDER_SCALAR, auth=AUTH),
+        bodies[0][16:86] == bodies[1][16:86],
+    ]
+
+
+@given(st.binary(min_size=1, max_size=50))
+def test_a_salt_alone_changes_the_whole_record(plaintext: bytes) -> None:
+    """The same text from the same sender for the same browser is another record each time."""
+    one, other = encrypted(plaintext, salt=SALT), encrypted(plaintext, salt=bytes(16))
+
+    assert one[86:] != other[86:]
+
+
+def test_a_browser_that_is_known_is_told_apart_from_a_bad_key() -> None:
+    """A key that has been refused is refused again, and one that was good stays good."""
+    answers = [ece.is_public_key(key) for key in (BROWSER_POINT, b"\x04" + bytes(64)) * 3]
+
+    assert [True, False] * 3 == answers
+
+
 def test_the_longest_text_makes_the_longest_body() -> None:
     """3,993 bytes of text are 4,096 bytes of body, all that a service must take."""
     assert 4096 == len(encrypted(bytes(ece.MAX_PLAINTEXT_BYTES)))

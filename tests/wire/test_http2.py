@@ -175,6 +175,23 @@ class TestReplies:
         assert HttpResponse(200, (("apns-id", "first"),)) == client.ends[0]
         assert HttpResponse(200) == client.ends[1]
 
+    @pytest.mark.parametrize(
+        "broken",
+        [
+            data(3, b"x" * 16_385, ends=True),
+            data(7, b"of no stream", ends=True),
+            frame(Kind.DATA, 9, 3, b"\x09padding"),
+        ],
+    )
+    def test_short_cuts_take_nothing_that_breaks_a_rule(self, broken: bytes) -> None:
+        """A body that the general path would not take costs the connection here as well."""
+        client = asked(2)
+        client.receive(frame(Kind.HEADERS, 5, 1, b"\x20\x88"))
+        client.receive(frame(Kind.HEADERS, 4, 3, b"\x88") + broken)
+
+        assert client.connection.failure is not None
+        assert isinstance(client.ends[1], Uncertain)
+
     def test_a_failure_keeps_its_fields_and_body(self) -> None:
         """What the gateway has to say arrives as it was said."""
         client, server = connected()
@@ -290,13 +307,14 @@ class TestEndsWithoutReply:
         assert 1 == client.connection.room
 
     def test_goaway_spares_what_is_above_its_last_stream(self) -> None:
-        """What is above was not processed, what is below may still be answered."""
+        """What is above was not processed, and is told why; what is below may still be answered."""
         client = asked(3)
         client.receive(GoAwayFrame(0, 3, 0, b'{"reason":"Shutdown"}').serialize())
         client.receive(reply(3, (":status", "200")))
 
-        assert {2: Unprocessed("GOAWAY"), 1: HttpResponse(200)} == client.ends
-        assert GoAway(3, 0, b'{"reason":"Shutdown"}') == client.connection.goaway
+        last_word = b'{"reason":"Shutdown"}'
+        assert {2: Unprocessed("GOAWAY", last_word), 1: HttpResponse(200)} == client.ends
+        assert GoAway(3, 0, last_word) == client.connection.goaway
         assert 0 == client.connection.room
         assert not client.connection.is_usable
 
@@ -440,7 +458,7 @@ def test_what_means_nothing_is_ignored() -> None:
 def test_the_connection_ends_with_its_stream_numbers() -> None:
     """There are 2**30 of them; then a new connection is needed (RFC 9113 §5.1.1)."""
     client, _ = connected()
-    client.connection._next_id = 2**31 - 3  # noqa: SLF001  (a thousand million requests later)
+    client.connection._streams.next_id = 2**31 - 3  # noqa: SLF001  (a thousand million requests later)
 
     assert 2 == client.connection.send(FCM, [(key, [b"{}"]) for key in range(5)])
     assert 0 == client.connection.room

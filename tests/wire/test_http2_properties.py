@@ -1,19 +1,32 @@
 """What holds for every connection, whatever is sent over it."""
 
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Final
 
 import pytest
 from h2.errors import ErrorCodes
+from hpack import Encoder
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from heliograph.wire.http import HttpResponse
-from heliograph.wire.http2 import Connection, Template, Uncertain, Unprocessed
+from heliograph.wire.http2 import (
+    Connection,
+    End,
+    ErrorCode,
+    Template,
+    Uncertain,
+    Unprocessed,
+)
+from heliograph.wire.http2.frames import Kind, frame, rst_stream, window_update
+from heliograph.wire.http2.receiving import GREETING, Receiver
+from heliograph.wire.http2.sending import Sender
 from wire.h2_peer import (
     ALERT,
     APNS,
     FCM,
+    UNKNOWN_FRAME,
     Client,
     Judge,
     Server,
@@ -45,93 +58,229 @@ def templates(draw: st.DrawFn) -> Template:
             (b":path", draw(st.none() | st.just(b"/100%"))),
             *((name, draw(st.none() | VALUES)) for name in names),
         ),
-        draw(st.none() | st.binary(max_size=300)),
+        draw(
+            st.none()
+            | st.binary(max_size=300)
+            | st.tuples(st.binary(max_size=150), st.binary(max_size=150))
+        ),
     )
 
 
 @st.composite
 def publishes(draw: st.DrawFn) -> list[tuple[Template, list[list[bytes]]]]:
-    """A few templates, used in turn, each time for a few requests."""
+    """A few templates, used in turn, each time for a few requests, often of equal lengths."""
     known = draw(st.lists(templates(), min_size=1, max_size=3))
     sent = []
     for template in draw(st.lists(st.sampled_from(known), min_size=1, max_size=6)):
-        request = st.lists(VALUES, min_size=template.holes, max_size=template.holes)
-        sent.append((template, draw(st.lists(request, min_size=1, max_size=4))))
+        holes = template.holes
+        value = draw(st.sampled_from([VALUES, VALUES.map(lambda text: text.ljust(9, b"%")[:9])]))
+        request = st.lists(value, min_size=holes, max_size=holes)
+        sent.append((template, draw(st.lists(request, min_size=1, max_size=8))))
     return sent
 
 
-def received_by_a_server(
-    sent: list[tuple[Template, list[list[bytes]]]], *, shortcuts: bool, table: int
-) -> list[tuple[list[tuple[bytes, bytes]], bytes]]:
-    """What the h2 library makes of publishes."""
-    client, server = connected(shortcuts=shortcuts, header_table_size=table)
+def written(
+    sent: list[tuple[Template, list[list[bytes]]]], *, shortcuts: bool, settings: dict[str, int]
+) -> tuple[bytes, Server]:
+    """All that a client says to publish, and the server that has read it with the h2 library."""
+    client, server = connected(shortcuts=shortcuts, **settings)
+    said = b""
     for number, (template, requests) in enumerate(sent):
         keyed = [((number, at), values) for at, values in enumerate(requests)]
         assert len(keyed) == client.connection.send(template, keyed)
+        data = client.connection.data_to_send()
+        said += data
+        server.receive(data)
+        for stream_id in server.requests:
+            if not server.requests[stream_id].is_whole:
+                server.h2.increment_flow_control_window(1_000, stream_id)
         exchange(client, server)
-    assert all(request.is_whole for request in server.requests.values())
-    return [(request.fields, bytes(request.body)) for request in server.requests.values()]
+    return said, server
 
 
-@settings(deadline=None, max_examples=60)
-@given(publishes(), st.sampled_from([0, 40, 120, 200, 4096, 65_536]))
+@settings(deadline=None, max_examples=100)
+@given(
+    publishes(),
+    st.sampled_from([0, 40, 120, 200, 4096, 65_536]),
+    st.sampled_from([0, 20, 250, 65_535]),
+)
 def test_templates_say_what_was_meant(
-    sent: list[tuple[Template, list[list[bytes]]]], table: int
+    sent: list[tuple[Template, list[list[bytes]]]], table: int, window: int
 ) -> None:
-    """An independent reader sees the same requests from short cuts and from the general path."""
-    expected = [
+    """An independent reader sees the requests, and short cuts write what the general path does."""
+    limits = {"header_table_size": table, "initial_window_size": window}
+    quick, server = written(sent, shortcuts=True, settings=limits)
+    general, _ = written(sent, shortcuts=False, settings=limits)
+
+    assert [
         (fields_of(template, values), body_of(template, values))
         for template, requests in sent
         for values in requests
-    ]
-
-    assert expected == received_by_a_server(sent, shortcuts=True, table=table)
-    assert expected == received_by_a_server(sent, shortcuts=False, table=table)
-
-
-REPLIES: Final = st.lists(
-    st.tuples(
-        st.sampled_from([200, 200, 200, 201, 400, 410, 503]),
-        st.lists(st.tuples(st.sampled_from(["apns-id", "x-a"]), st.sampled_from("abc"))),
-        st.binary(max_size=50),
-    ),
-    min_size=1,
-    max_size=12,
-)
+    ] == [(request.fields, bytes(request.body)) for request in server.requests.values()]
+    assert all(request.is_whole for request in server.requests.values())
+    assert general == quick
 
 
-def ends_of(
-    replies: list[tuple[int, list[tuple[str, str]], bytes]], random: Random, *, shortcuts: bool
-) -> dict[object, tuple[int, bytes]]:
-    """What becomes of requests answered in disguise, and in pieces."""
-    client, server = connected(shortcuts=shortcuts)
-    keyed = [(key, (b"/3/device/ab", b"%d" % key)) for key in range(len(replies))]
-    assert len(keyed) == client.connection.send(APNS, keyed)
-    server.receive(client.connection.data_to_send())
-    for stream_id, (status, fields, body) in zip(server.requests, replies, strict=True):
-        server.answer(stream_id, status, *fields, body=body)
-    data = disguised(server.data(), random)
-    while data:
-        cut = random.randint(1, 60)
-        client.receive(data[:cut])
-        data = data[cut:]
-    assert client.connection.failure is None
-    return {
-        key: (end.status, end.body)
-        for key, end in client.ends.items()
-        if isinstance(end, HttpResponse)
-    }
+class Script:
+    """Frames that a server may answer a few requests with, as chance tells it."""
+
+    def __init__(self, random: Random, streams: list[int], *, is_stateless: bool) -> None:
+        self._random = random
+        self._streams = streams
+        self._held: list[bytes] = []
+        self._encoder = Encoder()
+        if is_stateless:
+            self._encoder.header_table_size = 0
+
+    def write(self) -> bytes:
+        """Replies to most of the streams, and other words between them."""
+        usual = [self.plain, self.plain, self.as_fcm, self.as_fcm, self.created, self.failure]
+        rare = [self.with_trailers, self.in_pieces, self.padded, self.early_hints, self.reset]
+        frames = []
+        for stream_id in self._streams:
+            held, self._held = self._held, []
+            frames += [self._random.choice([*usual, *usual, *rare])(stream_id), *held]
+        frames += self._held
+        between: list[Callable[[], bytes]] = [self.settings, self.window, self.ping]
+        between.append(lambda: UNKNOWN_FRAME)
+        for _ in range(self._random.randrange(3)):
+            frames.insert(self._random.randrange(len(frames)), self._random.choice(between)())
+        return b"".join(frames)
+
+    def block(self, status: int, *fields: tuple[str, str]) -> bytes:
+        """A block with values that are Huffman-coded or not, and may be secrets."""
+        is_secret = self._random.random() < 0.2
+        pairs = [(":status", str(status), self._random.random() < 0.2)]
+        pairs += [(*pair, is_secret) for pair in fields]
+        return self._encoder.encode(pairs, huffman=self._random.random() < 0.5)
+
+    def plain(self, stream_id: int) -> bytes:
+        """As APNs accepts."""
+        return frame(Kind.HEADERS, 5, stream_id, self.block(200, ("apns-id", f"{stream_id:09}")))
+
+    def created(self, stream_id: int) -> bytes:
+        """As a browser's service accepts."""
+        at = ("location", "https://push.example.com/m/" + "gAAAA" * self._random.randrange(40))
+        return frame(Kind.HEADERS, 5, stream_id, self.block(201, at, ("ttl", "60")))
+
+    def as_fcm(self, stream_id: int) -> bytes:
+        """As FCM answers: one frame of a body, or two, often with an empty one at the end."""
+        begin = frame(Kind.HEADERS, 4, stream_id, self.block(200, ("content-type", "text/json")))
+        bodies = self._random.choice([[b"{}"], [b"{}", b""], [b"", b"{}"], [b"a", b"b"], [b""]])
+        if self._random.random() < 0.1:
+            bodies = [*bodies, b"c", b"d"]
+        if self._random.random() < 0.5:  # after the next reply
+            self._held.append(self.body(stream_id, bodies))
+            return begin
+        return begin + self.body(stream_id, bodies)
+
+    def body(self, stream_id: int, bodies: list[bytes]) -> bytes:
+        """DATA frames, the last of which ends the stream."""
+        last = len(bodies) - 1
+        return b"".join(
+            frame(Kind.DATA, int(at == last), stream_id, each) for at, each in enumerate(bodies)
+        )
+
+    def failure(self, stream_id: int) -> bytes:
+        """With a body, small or large."""
+        status = self._random.choice([400, 404, 410, 429, 503, 600])
+        begin = frame(Kind.HEADERS, 4, stream_id, self.block(status, ("retry-after", "5")))
+        return begin + self.body(stream_id, [b"x" * self._random.choice([3, 300, 16_384])])
+
+    def with_trailers(self, stream_id: int) -> bytes:
+        trailers = self._encoder.encode([("x-t", "1")])
+        begin = frame(Kind.HEADERS, 4, stream_id, self.block(200))
+        return (
+            begin
+            + frame(Kind.DATA, 0, stream_id, b"b")
+            + frame(Kind.HEADERS, 5, stream_id, trailers)
+        )
+
+    def in_pieces(self, stream_id: int) -> bytes:
+        block = self.block(self._random.choice([200, 201]), ("x-a", "b"))
+        cut = self._random.randrange(len(block))
+        begin = frame(Kind.HEADERS, 1, stream_id, block[:cut])
+        return begin + frame(Kind.CONTINUATION, 4, stream_id, block[cut:])
+
+    def padded(self, stream_id: int) -> bytes:
+        begin = frame(Kind.HEADERS, 12, stream_id, b"\x03" + self.block(200) + bytes(3))
+        return begin + frame(Kind.DATA, 9, stream_id, b"\x02{}" + bytes(2))
+
+    def early_hints(self, stream_id: int) -> bytes:
+        return frame(Kind.HEADERS, 4, stream_id, self.block(103)) + self.plain(stream_id)
+
+    def reset(self, stream_id: int) -> bytes:
+        return rst_stream(stream_id, self._random.choice(list(ErrorCode)))
+
+    def settings(self) -> bytes:
+        limit = self._random.choice([1, 50])
+        return frame(Kind.SETTINGS, 0, 0, b"\0\3" + limit.to_bytes(4))
+
+    def window(self) -> bytes:
+        return window_update(0, 1 + self._random.randrange(9))
+
+    def ping(self) -> bytes:
+        return frame(Kind.PING, 0, 0, b"how r u?")
 
 
-@given(REPLIES, st.integers())
+def read(
+    written: list[bytes], *, shortcuts: bool, count: int
+) -> tuple[list[tuple[object, End]], bytes]:
+    """What ends, in its order, and what a client says to frames that come in pieces."""
+    client, _ = connected(shortcuts=shortcuts, max_concurrent_streams=1_000)
+    connection = client.connection
+    keyed = [(key, (b"/3/device/ab", b"%d" % key)) for key in range(count)]
+    assert count == connection.send(APNS, keyed)
+    connection.data_to_send()
+    ended: list[tuple[object, End]] = []
+    said = b""
+    for piece in written:
+        ended += connection.receive_data(piece)
+        said += connection.data_to_send()
+    assert connection.failure is None
+    return ended, said
+
+
+def without_fields(end: End) -> End:
+    """A 200 without a body may have come without its fields."""
+    is_plain = isinstance(end, HttpResponse) and end.status == 200 and not end.body
+    return HttpResponse(200) if is_plain else end
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.integers(), st.integers(1, 30), st.booleans(), st.sampled_from([9, 70, 3_000, 10**6]))
 def test_short_cuts_read_what_the_general_path_reads(
-    replies: list[tuple[int, list[tuple[str, str]], bytes]], seed: int
+    seed: int, count: int, is_stateless: bool, longest: int
 ) -> None:
-    """Status and body of every reply are the same by both paths, however its bytes come."""
-    expected = {key: (status, body) for key, (status, _, body) in enumerate(replies)}
+    """Ends, their order, and what is said are the same by both paths, however bytes come."""
+    random = Random(seed)
+    script = Script(random, [2 * key + 1 for key in range(count)], is_stateless=is_stateless)
+    data, pieces = script.write(), []
+    while data:
+        cut = random.randint(1, longest)
+        pieces.append(data[:cut])
+        data = data[cut:]
+    expected, answer = read(pieces, shortcuts=False, count=count)
+    ended, said = read(pieces, shortcuts=True, count=count)
 
-    assert expected == ends_of(replies, Random(seed), shortcuts=True)
-    assert expected == ends_of(replies, Random(seed), shortcuts=False)
+    assert [(key, without_fields(end)) for key, end in expected] == [
+        (key, without_fields(end)) for key, end in ended
+    ]
+    assert answer == said
+    assert count == len(ended)
+
+
+def test_short_cuts_open_windows_when_the_general_path_does() -> None:
+    """Bodies that come in one read count as if they had come one by one."""
+    script = Script(Random(1), [], is_stateless=True)
+    streams = range(1, 1_000, 2)
+    large = [script.body(each, [b"x" * 10_000]) for each in streams]
+    begun = [frame(Kind.HEADERS, 4, each, script.block(200)) for each in streams]
+    data = b"".join(part for reply in zip(begun, large, strict=True) for part in reply)
+
+    expected = read([data], shortcuts=False, count=len(streams))
+    assert 2 == expected[1].count(window_update(0, 0)[:9])
+    assert expected == read([data], shortcuts=True, count=len(streams))
 
 
 @given(st.lists(st.binary(max_size=60), max_size=8), st.booleans(), st.booleans())
@@ -305,15 +454,22 @@ def test_a_life_in_full(seed: int, steps: int, goes_away: bool, shortcuts: bool)
                 assert key not in life.answered
 
 
-class Cheat(Connection):
-    """A client that believes it may do anything."""
+class Greedy(Sender):
+    """A sending half that believes it may do anything."""
 
-    def _apply(self, setting: int, value: int) -> None:
-        """Take no notice."""
-
-    def _receive_settings(self, flags: int, payload: bytes) -> None:
-        super()._receive_settings(flags, payload)
+    def obey(self, settings: Sequence[tuple[int, int]]) -> None:  # noqa: ARG002
+        super().obey([])
         self._window = self._initial_window = 2**30
+
+
+class Cheat(Connection):
+    """A client with such a half."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sender = Greedy(self._streams, shortcuts=True)
+        self._receiver = Receiver(self._streams, self._sender, shortcuts=True)
+        self._sender.control(GREETING)
 
 
 def test_the_judge_sees_a_client_that_cheats() -> None:

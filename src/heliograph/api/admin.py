@@ -14,12 +14,12 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route, Router
 
 from heliograph import auth
+from heliograph.api.apns_credentials import convert, describe_apns, read_apns
 from heliograph.api.bodies import check_content_type, read_object
 from heliograph.api.problems import Problem, json_response
 from heliograph.errors import InvalidInput
-from heliograph.instances import Instance, Instances
+from heliograph.instances import Instance, Instances, VapidKeyUse
 from heliograph.model import (
-    ApnsCredentials,
     DeviceId,
     DeviceNumber,
     FcmCredentials,
@@ -71,6 +71,7 @@ class Admin:
             ("PATCH", one, self.change),
             ("DELETE", one, self.delete),
             ("POST", one + "/rotate-key", self.rotate_key),
+            ("POST", one + "/vapid/rotate", self.rotate_vapid),
             ("PUT", one + "/credentials/apns", self.set_apns),
             ("DELETE", one + "/credentials/apns", self.remove_apns),
             ("PUT", one + "/credentials/fcm", self.set_fcm),
@@ -129,12 +130,12 @@ class Admin:
     async def list_all(self, _request: Request) -> Response:
         """Every instance, without secrets."""
         return json_response(
-            {"instances": [_describe(each) for each in await self._instances.every()]}
+            {"instances": [await self._describe(each) for each in await self._instances.every()]}
         )
 
     async def show(self, request: Request) -> Response:
         """One instance, without secrets."""
-        return json_response(_describe(await self._instance(request)))
+        return json_response(await self._describe(await self._instance(request)))
 
     async def change(self, request: Request) -> Response:
         """Change an instance's settings."""
@@ -159,17 +160,23 @@ class Admin:
             raise _not_found("instance")
         return json_response({"instance_id": instance.id, "secret_key": key})
 
+    async def rotate_vapid(self, request: Request) -> Response:
+        """Make a new VAPID pair current; browsers subscribed with an older one stay reached."""
+        instance = await self._instance(request)
+        await self._instances.rotate_vapid(instance.id)
+        return await self.show(request)
+
     # --- credentials -----------------------------------------------------------------
 
     async def set_apns(self, request: Request) -> Response:
-        """Keep an APNs signing key."""
+        """Keep an APNs signing key, or a certificate with its key."""
         instance = await self._instance(request)
-        credentials = await _read(request, ApnsCredentials)
+        credentials = read_apns(await _read_body(request))
         await self._instances.set_apns(instance.id, credentials)
         return await self.show(request)
 
     async def remove_apns(self, request: Request) -> Response:
-        """Forget the APNs signing key."""
+        """Forget the APNs signing key, or the certificate."""
         instance = await self._instance(request)
         await self._instances.remove_credentials(instance.id, apns=True)
         return await self.show(request)
@@ -249,6 +256,10 @@ class Admin:
             }
         )
 
+    async def _describe(self, instance: Instance) -> dict[str, Any]:
+        keys = await self._instances.vapid_use(instance.number)
+        return _describe(instance) | {"vapid_keys": [_describe_key(each) for each in keys]}
+
     async def _instance(self, request: Request) -> Instance:
         instance = await self._instances.find(request.path_params["instance"])
         if instance is None:
@@ -269,12 +280,12 @@ class _InstanceChange(msgspec.Struct, forbid_unknown_fields=True):
 
 
 async def _read(request: Request, kind: type[_Body]) -> _Body:
+    return convert(await _read_body(request), kind)
+
+
+async def _read_body(request: Request) -> dict[str, Any]:
     check_content_type(request)
-    body = await read_object(request, most_bytes=_BODY_BYTES)
-    try:
-        return msgspec.convert(body, kind)
-    except msgspec.ValidationError as problem:
-        raise Problem(422, "Unprocessable Entity", str(problem)) from None
+    return await read_object(request, most_bytes=_BODY_BYTES)
 
 
 def _number(text: str | None, name: str, *, default: int, most: int) -> int:
@@ -298,19 +309,22 @@ def _describe(instance: Instance) -> dict[str, Any]:
         "verify_client_secret": instance.verify_client_secret,
         "vapid_public_key": base64url(instance.vapid.public_key),
         "live_secret_keys": len(instance.secret_keys),
-        "apns": apns
-        and {
-            "key_id": apns.key_id,
-            "team_id": apns.team_id,
-            "topic": apns.topic,
-            "endpoint": apns.endpoint,
-        },
+        "apns": apns and describe_apns(apns),
         "fcm": fcm
         and {
             "project_id": fcm.service_account.project_id,
             "client_email": fcm.service_account.client_email,
             "endpoint": fcm.endpoint,
         },
+    }
+
+
+def _describe_key(key: VapidKeyUse) -> dict[str, Any]:
+    return {
+        "public_key": base64url(key.public_key),
+        "created_at": key.created_at,
+        "devices": key.devices,
+        "current": key.is_current,
     }
 
 

@@ -1,5 +1,5 @@
 """
-Apple Push Notification service, in its token-based form.
+Apple Push Notification service.
 
 What to send:
 https://developer.apple.com/documentation/usernotifications/sending-notification-requests-to-apns
@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Final
 
+from heliograph.gateways import apple_certificate
 from heliograph.gateways.contract import (
     Gone,
     Interrupted,
@@ -23,9 +24,17 @@ from heliograph.gateways.contract import (
     Unavailable,
 )
 from heliograph.gateways.reply import read_object, read_words
-from heliograph.model import ApnsAddress, ApnsCredentials, ApnsMessage, Environment
-from heliograph.wire import jws
-from heliograph.wire.http import HttpRequest, HttpResponse, retry_after
+from heliograph.model import (
+    ApnsAddress,
+    ApnsCertificate,
+    ApnsCredentials,
+    ApnsIdentity,
+    ApnsMessage,
+    Environment,
+)
+from heliograph.wire import http2, jws
+from heliograph.wire.http import HttpResponse, retry_after
+from heliograph.wire.http2 import Template
 
 HOSTS: Final = {
     Environment.PRODUCTION: "https://api.push.apple.com",
@@ -62,6 +71,16 @@ TOPIC_SUFFIXES: Final = {
 
 WRONG_ENVIRONMENT: Final = "BadDeviceToken"
 """The ``Suspect`` reason that a token of Apple's other environment gets: try it there, once."""
+
+OTHER: Final = {
+    Environment.PRODUCTION: Environment.SANDBOX,
+    Environment.SANDBOX: Environment.PRODUCTION,
+}
+
+OUR_FAULTS: Final = frozenset(
+    {"BadMessageId", "BadPath", "DuplicateHeaders", "MethodNotAllowed", "MissingDeviceToken"}
+)
+"""``Rejected`` reasons that no publish can bring about, only a fault of this program."""
 
 _MAX_EXPIRATION: Final = 2**31 - 1
 _PRIORITIES: Final = (1, 5, 10)
@@ -102,6 +121,10 @@ def problems(message: ApnsMessage) -> list[str]:
             "priority: a background push must have priority 5",
         ),
         (
+            message.push_type == "pushtotalk" and (message.priority, expiration) != (10, 0),
+            "push_type: a push-to-talk push must have priority 10 and expiration 0",
+        ),
+        (
             collapse_id is not None and not _is_collapse_id(collapse_id),
             f"collapse_id: must be 1 to {MAX_COLLAPSE_ID_BYTES} bytes without control characters",
         ),
@@ -113,45 +136,87 @@ def problems(message: ApnsMessage) -> list[str]:
     return [problem for is_wrong, problem in claims if is_wrong]
 
 
-def request(
-    message: ApnsMessage,
-    address: ApnsAddress,
-    *,
-    credentials: ApnsCredentials,
-    token: str,
-    apns_id: str,
-) -> HttpRequest:
+def home(credentials: ApnsIdentity) -> Environment:
+    """The environment that a device is taken to be in until we know better."""
+    return next(each for each in Environment if each in environments(credentials))
+
+
+def environments(credentials: ApnsIdentity) -> frozenset[Environment]:
+    """Where these credentials are good; a key of one environment does not tell."""
+    if isinstance(credentials, ApnsCertificate):
+        return apple_certificate.facts(credentials.certificate).environments
+    return frozenset(Environment)
+
+
+def base(credentials: ApnsIdentity, environment: Environment) -> str:
+    """The base URL of one of Apple's two worlds, or what the credentials say stands for it."""
+    ours = credentials.endpoint
+    if environment is Environment.SANDBOX:
+        ours = credentials.sandbox_endpoint or ours
+    return (ours or HOSTS[environment]).rstrip("/")
+
+
+def place(credentials: ApnsIdentity, environment: Environment) -> tuple[str, bytes]:
+    """Origin, and the path up to the device's token, of one of Apple's two worlds."""
+    origin, path = http2.split(base(credentials, environment))
+    return origin, f"{path.rstrip('/')}/3/device/".encode("ascii")
+
+
+def template(message: ApnsMessage, *, origin: str, topic: str, token: str | None) -> Template:
     """
-    The request of one delivery.
+    What the requests of one publish have in common.
 
     Args:
         message: One without ``problems``.
-        address: An unknown environment is taken for production.
-        credentials: Its ``endpoint``, if set, stands for both of Apple's hosts.
-        token: From ``provider_token``.
-        apns_id: A UUID, the same at every attempt (``model.delivery_id``).
+        origin: From ``place``.
+        topic: From ``topic``.
+        token: From ``provider_token``; None if a certificate says who we are.
     """
-    headers = [
-        ("authorization", f"bearer {token}"),
-        ("apns-topic", topic(message, address, credentials)),
+    headers: list[tuple[str, str | None]] = [
+        ("apns-topic", topic),
         ("apns-push-type", message.push_type),
-        ("apns-id", apns_id.lower()),
+        ("apns-id", None),
         ("apns-priority", str(message.priority)),
     ]
+    if token is not None:
+        headers.insert(0, ("authorization", f"bearer {token}"))
     if message.expiration is not None:
         headers.append(("apns-expiration", str(message.expiration)))
     if message.collapse_id is not None:
         headers.append(("apns-collapse-id", message.collapse_id))
-    base = credentials.endpoint or HOSTS[address.environment or Environment.PRODUCTION]
-    url = f"{base.rstrip('/')}/3/device/{address.token}"
-    return HttpRequest("POST", url, tuple(headers), message.payload)
+    return http2.template("POST", origin, None, headers, message.payload)
 
 
-def topic(message: ApnsMessage, address: ApnsAddress, credentials: ApnsCredentials) -> str:
-    """The ``apns-topic``: the device's bundle id, or the credentials', and the type's suffix."""
-    bundle_id = address.topic or credentials.topic
+def values(prefix: bytes, address: ApnsAddress, apns_id: str) -> tuple[bytes, bytes]:
+    """
+    What one delivery puts into the template.
+
+    Args:
+        prefix: From ``place``.
+        address: The device.
+        apns_id: A lower-case UUID, the same at every attempt (``model.delivery_ids``).
+    """
+    return prefix + address.token.encode("ascii"), apns_id.encode("ascii")
+
+
+def topic(message: ApnsMessage, bundle_id: str) -> str:
+    """The ``apns-topic``: the app's bundle id, and the suffix of the push type."""
     suffix = TOPIC_SUFFIXES.get(message.push_type, "")
     return bundle_id if bundle_id.endswith(suffix) else bundle_id + suffix
+
+
+def goodbye(said: bytes) -> Outcome | None:
+    """
+    What the debug data of a GOAWAY means for the requests that Apple did not process.
+
+    Returns:
+        ``Refused`` if our credentials or settings are why; None if there is nothing to
+        be learnt from it. Never raises.
+    """
+    reason = read_words(read_object(said).get("reason"))
+    known = _OUTCOME_OF.get(reason)
+    outcome = None if known is None else known(reason)
+    return outcome if isinstance(outcome, Refused) else None
 
 
 def outcome(response: HttpResponse, *, now: datetime) -> Outcome:
@@ -220,7 +285,8 @@ _OUTCOME_OF: Final[dict[str, Callable[[str], Outcome]]] = {
     "ExpiredProviderToken": _renew,
     "IdleTimeout": Interrupted,
     "Shutdown": Interrupted,
-    "UnrelatedKeyIdInToken": Interrupted,
+    # Connections are not shared between keys, so if it comes again the key is at fault.
+    "UnrelatedKeyIdInToken": _renew,
 }
 """What each reason means, except those whose status says all."""
 

@@ -1,9 +1,10 @@
 """
 What every gateway's reply can mean.
 
-Each gateway is a module with the same two verbs, both pure:
+Each gateway is a module with the same verbs, all pure:
 
-* ``request(...)`` builds the HTTP request of one delivery;
+* ``template(...)`` is what the requests of one publish have in common, and
+  ``values(...)`` what one delivery puts into it;
 * ``outcome(response, now=...)`` says what the reply means, and never raises.
 
 An outcome is what happened; what we do about it is a *verdict*, which
@@ -16,13 +17,17 @@ that were fine.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from heliograph.model import Environment
+
 
 @dataclass(frozen=True, slots=True)
 class Sent:
     """The gateway took it. Not "delivered": only the device can say that."""
 
     gateway_id: str | None = None
-    """The gateway's own name for the message, for its support desk."""
+    """The gateway's own name for the message; None if it is the one that we sent (APNs)."""
+    environment: Environment | None = None
+    """Which of Apple's environments took it, if that is news."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,8 @@ class Unavailable:
     reason: str
     retry_after: timedelta | None = None
     """How long the gateway (or its documentation) asks us to wait at least."""
+    is_for_all: bool = False
+    """Whether everything that we send there must wait, and not this device alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -28,8 +28,9 @@ from heliograph.gateways.contract import (
 )
 from heliograph.gateways.reply import read_object, read_words
 from heliograph.model import FcmAddress, FcmCredentials, FcmMessage, ServiceAccount
-from heliograph.wire import jws
+from heliograph.wire import http2, jws
 from heliograph.wire.http import HttpRequest, HttpResponse, retry_after
+from heliograph.wire.http2 import Template
 
 ENDPOINT: Final = "https://fcm.googleapis.com"
 
@@ -154,23 +155,43 @@ def problems(message: FcmMessage) -> list[str]:
     return found
 
 
-def request(
-    message: FcmMessage, address: FcmAddress, *, credentials: FcmCredentials, token: str
-) -> HttpRequest:
+def template(message: FcmMessage, *, credentials: FcmCredentials, token: str) -> Template:
     """
-    The request of one delivery.
+    What the requests of one publish have in common; nothing of the message is parsed.
 
     Args:
-        message: One without ``problems``; the device is spliced in, nothing is parsed.
-        address: The device.
-        credentials: Its ``endpoint``, if set, stands for Google's.
+        message: One without ``problems``.
+        credentials: Their ``endpoint``, if set, stands for Google's.
         token: An access token's value.
     """
-    base = (credentials.endpoint or ENDPOINT).rstrip("/")
+    origin, path = http2.split((credentials.endpoint or ENDPOINT).rstrip("/"))
     project = quote(credentials.service_account.project_id, safe="")
     headers = (("authorization", f"Bearer {token}"), ("content-type", "application/json"))
-    url = f"{base}/v1/projects/{project}/messages:send"
-    return HttpRequest("POST", url, headers, _addressed(message.message, address.token))
+    members = message.message.strip()[1:].lstrip()
+    comma = b"" if members == b"}" else b","
+    return http2.template(
+        "POST",
+        origin,
+        f"{path.rstrip('/')}/v1/projects/{project}/messages:send",
+        headers,
+        (b'{"message":{"token":', b"%b%b}" % (comma, members)),
+    )
+
+
+def values(address: FcmAddress) -> tuple[bytes]:
+    """What one delivery puts into the template: the target, in front of the first member."""
+    return (msgspec.json.encode(address.token),)
+
+
+def aged(message: FcmMessage, age: timedelta) -> FcmMessage:
+    """The message as it is to be sent later: FCM is to keep it for what is left of its TTL."""
+    seconds = int(age.total_seconds())
+    if message.ttl_seconds is None or seconds <= 0:
+        return message
+    left = max(message.ttl_seconds - seconds, 0)
+    content = msgspec.json.decode(message.message, type=dict[str, Any])
+    content["android"] = {**content.get("android", {}), "ttl": f"{left}s"}
+    return FcmMessage(msgspec.json.encode(content), left)
 
 
 def outcome(response: HttpResponse, *, now: datetime) -> Outcome:
@@ -188,14 +209,28 @@ def outcome(response: HttpResponse, *, now: datetime) -> Outcome:
         Exactly one outcome; never raises. ``Gone`` only for a failure of the
         caller's kind (4xx) with a detail that we know.
     """
-    body = read_object(response.body)
     if response.status == HTTPStatus.OK:
-        name = body.get("name")
-        return Sent(name if isinstance(name, str) else None)
-    error = _Error.read(body)
+        return Sent(_name(response.body))
+    error = _Error.read(read_object(response.body))
     if _is_callers_fault(response.status) and (decided := _outcome_of_detail(error)):
         return decided
     return _outcome_of_status(response, error, now=now)
+
+
+class _Success(msgspec.Struct):
+    """What a success says; read by type, for there is one for every message."""
+
+    name: str | None = None
+
+
+_SUCCESS: Final = msgspec.json.Decoder(_Success)
+
+
+def _name(body: bytes) -> str | None:
+    try:
+        return _SUCCESS.decode(body).name
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
 
 
 def _data_problems(data: object) -> list[str]:
@@ -235,19 +270,13 @@ def _strings(value: object) -> Iterator[str]:
             yield from _strings(child)
 
 
-def _addressed(message: bytes, token: str) -> bytes:
-    """A request body: the message object with its target put in front of its first member."""
-    members = message.strip()[1:].lstrip()
-    comma = b"" if members == b"}" else b","
-    return b'{"message":{"token":%b%b%b}' % (msgspec.json.encode(token), comma, members)
-
-
 # --- failures ------------------------------------------------------------------------
 
 _TYPE: Final = "type.googleapis.com/google."
 _FCM_ERROR: Final = _TYPE + "firebase.fcm.v1.FcmError"
 _APNS_ERROR: Final = _TYPE + "firebase.fcm.v1.ApnsError"
 _BAD_REQUEST: Final = _TYPE + "rpc.BadRequest"
+_QUOTA_FAILURE: Final = _TYPE + "rpc.QuotaFailure"
 
 _BAD_TOKEN: Final = "The registration token is not a valid FCM registration token"  # noqa: S105
 _FIELD: Final = re.compile(r"message(\.[a-z_]{1,30}|\[\d{1,4}\]){0,8}")
@@ -278,6 +307,8 @@ class _Error:
     """The fields that ``BadRequest`` complains of."""
     is_apns_unregistered: bool = False
     """Whether APNs itself, behind FCM, has disowned the device."""
+    is_of_project: bool = False
+    """Whether it is the whole project's quota that is used up, and not one device's."""
 
     @property
     def reason(self) -> str:
@@ -294,12 +325,16 @@ class _Error:
             code=next(_texts(details, _FCM_ERROR, "errorCode"), ""),
             status=read_words(error.get("status")),
             message=message if isinstance(message, str) else "",
-            fields=tuple(_violated_fields(details)),
+            fields=tuple(_violations(details, _BAD_REQUEST, "field")),
             is_apns_unregistered=any(
                 detail.get("statusCode") == HTTPStatus.GONE
                 and detail.get("reason") == "Unregistered"
                 for detail in details
                 if detail.get("@type") == _APNS_ERROR
+            ),
+            is_of_project=any(
+                subject.startswith("project")  # "project:…" (google/rpc/error_details.proto)
+                for subject in _violations(details, _QUOTA_FAILURE, "subject")
             ),
         )
 
@@ -314,12 +349,13 @@ def _texts(details: list[dict[str, object]], kind: str, name: str) -> Iterator[s
             yield text
 
 
-def _violated_fields(details: list[dict[str, object]]) -> Iterator[str]:
+def _violations(details: list[dict[str, object]], kind: str, name: str) -> Iterator[str]:
+    """What ``BadRequest`` or ``QuotaFailure`` complains of."""
     for detail in details:
-        if detail.get("@type") == _BAD_REQUEST:
-            for violation in _items(detail.get("fieldViolations")):
+        if detail.get("@type") == kind:
+            for violation in _items(detail.get("fieldViolations") or detail.get("violations")):
                 if isinstance(violation, dict):
-                    yield str(violation.get("field", ""))
+                    yield str(violation.get(name, ""))
 
 
 def _outcome_of_detail(error: _Error) -> Outcome | None:
@@ -352,7 +388,7 @@ def _outcome_of_status(response: HttpResponse, error: _Error, *, now: datetime) 
     reason = error.reason or f"HTTP {response.status}"
     http = _http_class(response, error)
     if _is_passing(http):
-        return Unavailable(reason, _delay(response, http, now=now))
+        return Unavailable(reason, _delay(response, http, now=now), is_for_all=error.is_of_project)
     match http:
         case 401:
             return Interrupted(reason, renew_token=True)

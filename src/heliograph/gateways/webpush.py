@@ -13,12 +13,11 @@ import hashlib
 import re
 from base64 import urlsafe_b64decode
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
-
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from heliograph.gateways.contract import (
     Gone,
@@ -30,9 +29,10 @@ from heliograph.gateways.contract import (
     Unavailable,
 )
 from heliograph.gateways.reply import read_object, read_words
-from heliograph.model import WebAddress, WebMessage
-from heliograph.wire import ece, jws
-from heliograph.wire.http import HttpRequest, HttpResponse, retry_after
+from heliograph.model import WebMessage
+from heliograph.wire import ece, http2, jws
+from heliograph.wire.http import HttpResponse, retry_after
+from heliograph.wire.http2 import Template
 
 MAX_TTL_SECONDS: Final = 2_419_200
 """Four weeks: the longest that every service keeps a message."""
@@ -41,6 +41,12 @@ URGENCIES: Final = ("very-low", "low", "normal", "high")
 
 _TOPIC: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _MICROSOFT: Final = ".notify.windows.com"
+_KNOWN: Final = (
+    ".push.services.mozilla.com",
+    ".push.apple.com",
+    "//fcm.googleapis.com",
+    _MICROSOFT,
+)
 
 
 def problems(message: WebMessage) -> list[str]:
@@ -64,29 +70,18 @@ def problems(message: WebMessage) -> list[str]:
     return [problem for is_wrong, problem in claims if is_wrong]
 
 
-def request(
-    message: WebMessage,
-    address: WebAddress,
-    *,
-    authorization: str,
-    private_key: ec.EllipticCurvePrivateKey,
-    salt: bytes,
-) -> HttpRequest:
+def template(message: WebMessage, *, origin: str, authorization: str) -> Template:
     """
-    The request of one delivery. No redirect may be followed.
+    What the requests of one publish to one push service have in common.
+
+    No redirect may be followed.
 
     Args:
         message: One without ``problems``.
-        address: The browser.
-        authorization: From ``vapid.authorization``, for this endpoint's audience.
-        private_key: A P-256 key that is made for this publish and then forgotten.
-        salt: 16 random bytes, for this message alone.
-
-    Raises:
-        ValueError: The browser's key or secret cannot be used, or the endpoint is
-            not a URL.
+        origin: The push service's, as in the subscriptions' endpoints.
+        authorization: From ``vapid.authorization``, for this origin.
     """
-    headers = [
+    headers: list[tuple[str, str | None]] = [
         ("authorization", authorization),
         ("ttl", str(message.ttl_seconds)),
         ("content-encoding", "aes128gcm"),
@@ -96,19 +91,31 @@ def request(
         headers.append(("urgency", message.urgency))
     if message.topic is not None:
         headers.append(("topic", topic(message.topic)))
-    if (urlsplit(address.endpoint).hostname or "").endswith(_MICROSOFT):
+    if (urlsplit(origin).hostname or "").endswith(_MICROSOFT):
         # Without it, TTL 0 is answered 400 "Ttl value conflicts with
         # X-WNS-Cache-Policy" (github.com/web-push-libs/pywebpush/issues/162).
         policy = "cache" if message.ttl_seconds else "no-cache"
         headers.append(("x-wns-cache-policy", policy))
-    body = ece.encrypt(
-        message.payload,
-        p256dh=address.p256dh,
-        auth=address.auth,
-        private_key=private_key,
-        salt=salt,
-    )
-    return HttpRequest("POST", address.endpoint, tuple(headers), body)
+    return http2.template("POST", origin, None, headers, None)
+
+
+def values(path: str, body: bytes) -> tuple[bytes, bytes]:
+    """
+    What one delivery puts into the template.
+
+    Args:
+        path: The endpoint's, with its query.
+        body: The payload, encrypted for this browser (``wire/ece.py``).
+    """
+    return path.encode("ascii"), body
+
+
+def aged(message: WebMessage, age: timedelta) -> WebMessage:
+    """The message as it is to be sent later: it is to be kept for what is left of its TTL."""
+    seconds = int(age.total_seconds())
+    if seconds <= 0:
+        return message
+    return replace(message, ttl_seconds=max(message.ttl_seconds - seconds, 0))
 
 
 def topic(name: str) -> str:
@@ -121,6 +128,16 @@ def topic(name: str) -> str:
     if _TOPIC.fullmatch(name) and _decodes(name):
         return name
     return jws.base64url(hashlib.sha256(name.encode()).digest()[:24])
+
+
+def is_known(origin: str) -> bool:
+    """
+    Whether this is one of the push services that browsers come with.
+
+    Only their refusals say something of our key. Anybody's endpoint can refuse, and an
+    instance's other browsers must not wait for its operator to mend what is not broken.
+    """
+    return origin.lower().endswith(_KNOWN)
 
 
 def outcome(response: HttpResponse, *, now: datetime) -> Outcome:

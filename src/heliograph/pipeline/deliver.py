@@ -7,182 +7,182 @@ under the id that it had the first time.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric import ec
-
-from heliograph.errors import EgressDenied, TransportError
-from heliograph.gateways import apns, fcm, webpush
+from heliograph.encryption.bodies import Encryption
+from heliograph.errors import EgressDenied, NotProcessed, TransportError
+from heliograph.gateways import fcm, webpush
 from heliograph.gateways.contract import Interrupted, Outcome, Refused, Suspect, Unavailable
-from heliograph.instances import Instance, Randomness
+from heliograph.instances import Instance
 from heliograph.logs import Event
 from heliograph.logs import get as log
-from heliograph.model import (
-    ApnsAddress,
-    DeviceNumber,
-    FcmAddress,
-    Gateway,
-    WebAddress,
-    delivery_id,
-)
+from heliograph.model import DeviceNumber, FcmCredentials, Gateway
+from heliograph.pipeline.couriers.apns import ApnsCourier
+from heliograph.pipeline.couriers.contract import SENT, Courier, Outcomes, Parcel
+from heliograph.pipeline.couriers.fcm import FcmCourier
+from heliograph.pipeline.couriers.web import WebCourier
 from heliograph.storage.devices import Device
 from heliograph.storage.publishes import Publish
 from heliograph.transport.client import Client
+from heliograph.transport.pace import Pace
 from heliograph.transport.tokens import AccessTokens, ProviderTokens, VapidTokens
-from heliograph.wire import ece
-
-IN_FLIGHT: Final = 200
-"""Requests of one batch that may wait for their replies at once."""
+from heliograph.wire.http import HttpResponse
+from heliograph.wire.http2 import ACCEPTED
 
 SENDS: Final = 3
 """How often a message goes out at most while connections fail it."""
 
-_Courier = Callable[[Device], Awaitable[Outcome]]
-"""Takes one publish to one device and comes back with what the gateway said."""
+FCM_RATE: Final = 600_000
+"""Messages a minute that Google lets a project send unless told otherwise."""
 
 
 class Deliver:
-    """Couriers for the three gateways, and what they carry: tokens and connections."""
+    """Couriers for the three gateways, and what they carry: tokens, keys and budgets."""
 
     def __init__(
         self,
         client: Client,
+        encryption: Encryption,
         *,
         vapid_subject: str,
+        fcm_rate: int = FCM_RATE,
         clock: Callable[[], datetime],
-        randomness: Randomness,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """Send through a client; tokens are made when first needed."""
+        """
+        Send through a client; tokens are made when first needed.
+
+        Args:
+            client: The way out.
+            encryption: What makes messages unreadable to all but one browser.
+            vapid_subject: How a push service reaches the operator.
+            fcm_rate: Messages a minute for each Google project, at most.
+            clock: The time.
+            monotonic: Seconds from wherever, for the pace.
+            sleep: Lets so many seconds pass.
+        """
         self._client = client
+        self._encryption = encryption
         self._provider_tokens = ProviderTokens(clock)
         self._access_tokens = AccessTokens(client, clock)
         self._vapid_tokens = VapidTokens(vapid_subject, clock)
+        self._paces: dict[str, Pace] = {}
+        self._fcm_rate = fcm_rate
         self._clock = clock
-        self._randomness = randomness
+        self._monotonic = monotonic
+        self._sleep = sleep
 
     async def deliver(
         self, publish: Publish, instance: Instance, gateway: Gateway, devices: Sequence[Device]
     ) -> dict[DeviceNumber, Outcome]:
         """Send a publish to devices of one gateway; what each was answered."""
         courier = self._courier(publish, instance, gateway)
-        places = asyncio.Semaphore(IN_FLIGHT)
+        if isinstance(courier, Refused):
+            return dict.fromkeys((device.number for device in devices), courier)
+        return await self.carry(courier, devices)
 
-        async def send(device: Device) -> tuple[DeviceNumber, Outcome]:
-            async with places:
-                return device.number, await _persist(courier, device)
+    async def carry(self, courier: Courier, devices: Sequence[Device]) -> Outcomes:
+        """Let a courier send to devices, again where that is free; what each was answered."""
+        outcomes: Outcomes = {}
+        left = devices
+        for _ in range(SENDS):
+            await self._round(courier, left, outcomes)
+            left = [
+                each
+                for each in left
+                if (outcome := outcomes[each.number]) is not SENT
+                and courier.goes_again(each, outcome)
+            ]
+            if not left:
+                break
+        for device in left:
+            outcomes[device.number] = _given_up(outcomes[device.number])
+        return outcomes
 
-        return dict(await asyncio.gather(*[send(device) for device in devices]))
-
-    def _courier(self, publish: Publish, instance: Instance, gateway: Gateway) -> _Courier:
+    def _courier(self, publish: Publish, instance: Instance, gateway: Gateway) -> Courier | Refused:
+        message = getattr(publish.messages, gateway)
+        age = self._clock() - publish.accepted_at
         match gateway:
-            case Gateway.APNS:
-                return self._apns_courier(publish, instance)
-            case Gateway.FCM:
-                return self._fcm_courier(publish, instance)
-            case Gateway.WEB:
-                return self._web_courier(publish, instance)
-
-    def _apns_courier(self, publish: Publish, instance: Instance) -> _Courier:
-        message, credentials = publish.messages.apns, instance.apns
-        if message is None or credentials is None:
-            return _unable(Refused("NoApnsCredentials"))
-
-        async def send(device: Device) -> Outcome:
-            assert isinstance(device.address, ApnsAddress)  # noqa: S101  (its lane says so)
-            request = apns.request(
-                message,
-                device.address,
-                credentials=credentials,
-                token=self._provider_tokens.current(credentials),
-                apns_id=delivery_id(publish.id, device.id),
-            )
-            response = await self._client.send(request, ca=credentials.ca)
-            outcome = apns.outcome(response, now=self._clock())
-            if isinstance(outcome, Interrupted) and outcome.renew_token:
-                self._provider_tokens.renew(credentials)
-            return outcome
-
-        return send
-
-    def _fcm_courier(self, publish: Publish, instance: Instance) -> _Courier:
-        message, credentials = publish.messages.fcm, instance.fcm
-        if message is None or credentials is None:
-            return _unable(Refused("NoFcmCredentials"))
-
-        async def send(device: Device) -> Outcome:
-            assert isinstance(device.address, FcmAddress)  # noqa: S101  (its lane says so)
-            token = await self._access_tokens.current(credentials)
-            if not isinstance(token, str):
-                return token
-            request = fcm.request(message, device.address, credentials=credentials, token=token)
-            response = await self._client.send(request, ca=credentials.ca)
-            outcome = fcm.outcome(response, now=self._clock())
-            if isinstance(outcome, Interrupted) and outcome.renew_token:
-                self._access_tokens.forget(credentials, token)
-            return outcome
-
-        return send
-
-    def _web_courier(self, publish: Publish, instance: Instance) -> _Courier:
-        message = publish.messages.web
-        if message is None:
-            return _unable(Refused("NoWebMessage"))
-
-        async def send(device: Device) -> Outcome:
-            assert isinstance(device.address, WebAddress)  # noqa: S101  (its lane says so)
-            try:
-                request = webpush.request(
+            case Gateway.APNS if message is not None and instance.apns is not None:
+                return ApnsCourier(
+                    publish.id,
                     message,
-                    device.address,
-                    authorization=self._vapid_tokens.current(
-                        instance.vapid, device.address.endpoint
-                    ),
-                    private_key=self._message_key(),
-                    salt=self._randomness(16),
+                    instance.apns,
+                    tokens=self._provider_tokens,
                 )
-            except ValueError:
-                return Suspect("UnusableSubscription")
-            response = await self._client.send(request, guarded=True)
-            return webpush.outcome(response, now=self._clock())
+            case Gateway.FCM if message is not None and instance.fcm is not None:
+                return FcmCourier(
+                    fcm.aged(message, age),
+                    instance.fcm,
+                    tokens=self._access_tokens,
+                    pace=self._pace(instance.fcm),
+                    clock=self._clock,
+                    sleep=self._sleep,
+                )
+            case Gateway.WEB if message is not None:
+                return WebCourier(
+                    webpush.aged(message, age),
+                    instance.vapid_of,
+                    encryption=self._encryption,
+                    tokens=self._vapid_tokens,
+                )
+            case _:
+                return Refused(f"No{gateway.capitalize()}Credentials" if message else "NoMessage")
 
-        return send
+    def _pace(self, credentials: FcmCredentials) -> Pace:
+        project = f"{credentials.endpoint}/{credentials.service_account.project_id}"
+        if project not in self._paces:
+            self._paces[project] = Pace(self._fcm_rate, self._monotonic)
+        return self._paces[project]
 
-    def _message_key(self) -> ec.EllipticCurvePrivateKey:
-        """A key pair for one message (RFC 8291 §3.1), forgotten with it."""
-        while True:
-            try:
-                return ece.private_key_of(self._randomness(32))
-            except ValueError:  # one scalar in four thousand million is none
-                continue
-
-
-async def _persist(courier: _Courier, device: Device) -> Outcome:
-    """Send again while it is free to: the connection failed, not the message."""
-    outcome: Outcome = Unavailable("NotSent")
-    for _ in range(SENDS):
+    async def _round(self, courier: Courier, devices: Sequence[Device], outcomes: Outcomes) -> None:
+        """Send to each device once; afterwards each has an outcome."""
+        under_way: list[asyncio.Task[None]] = []
+        problem: Exception | None = None
         try:
-            outcome = await courier(device)
-        except EgressDenied:
-            return Suspect("EndpointNotPublic")
-        except TransportError as problem:
-            return Unavailable(str(problem))
-        except Exception as problem:  # noqa: BLE001  (whatever it is, its siblings were sent)
+            async for parcel in courier.pack(devices, outcomes):
+                task = asyncio.create_task(self._take(parcel, courier, outcomes))
+                under_way.append(task)
+            await asyncio.gather(*under_way)
+        except Exception as error:  # noqa: BLE001  (whatever it is, the others were sent)
+            problem = error
+            await asyncio.gather(*under_way, return_exceptions=True)
+        finally:
+            for task in under_way:
+                task.cancel()
+        if problem is not None:
             name = type(problem).__name__
-            log().error(
-                Event.WORKER_FAILED, device_number=device.number, problem=name, exc_info=True
-            )
-            return Unavailable(name)
-        if not isinstance(outcome, Interrupted):
-            return outcome
+            log().error(Event.WORKER_FAILED, problem=name, exc_info=problem)
+            for device in devices:
+                outcomes.setdefault(device.number, Unavailable(name))
+
+    async def _take(self, parcel: Parcel, courier: Courier, outcomes: Outcomes) -> None:
+        results = await self._client.exchange(parcel.destination, parcel.template, parcel.values)
+        now, accepted = self._clock(), parcel.accepted
+        for device, result in zip(parcel.devices, results, strict=True):
+            if result is ACCEPTED:
+                outcomes[device.number] = accepted
+            elif isinstance(result, HttpResponse):
+                outcomes[device.number] = courier.judge(parcel, device, result, now)
+            else:
+                outcomes[device.number] = _unsent(courier, result)
+
+
+def _unsent(courier: Courier, problem: TransportError) -> Outcome:
+    """What it means that no reply came."""
+    if isinstance(problem, EgressDenied):
+        return Suspect("EndpointNotPublic")
+    if isinstance(problem, NotProcessed) and (meant := courier.goodbye(problem.said)):
+        return meant
+    return Unavailable(str(problem))
+
+
+def _given_up(outcome: Outcome) -> Outcome:
+    """The last outcome, after as many tries as are free."""
     if isinstance(outcome, Interrupted) and outcome.renew_token:
         return Refused(outcome.reason)  # a fresh token did not help: the clock, or the key
     return outcome
-
-
-def _unable(outcome: Outcome) -> _Courier:
-    async def answer(_device: Device) -> Outcome:
-        return outcome
-
-    return answer

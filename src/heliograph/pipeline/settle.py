@@ -2,8 +2,9 @@
 Settle: what came of a batch is stored in one commit, and only then is the work gone.
 
 The commit holds everything that follows from it: a row of outcomes, the publish's
-counts, the devices that are pruned, and a batch for those to be tried again. Either
-all of it happens or, after a crash, the batch is delivered again.
+counts, the devices that are pruned, what was learnt of others, and a batch for those
+to be tried again. Either all of it happens or, after a crash, the batch is delivered
+again.
 """
 
 from collections import Counter, defaultdict
@@ -11,7 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from heliograph.model import DeviceNumber, End
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from heliograph.model import DeviceNumber, End, Environment
 from heliograph.pipeline.verdict import Again, Over, Verdict
 from heliograph.storage import devices, outcomes, publishes, work
 from heliograph.storage.database import Database
@@ -67,19 +70,38 @@ async def settle(
                 attempt=attempt,
                 due_at=due_at,
             )
-        pruned = {}
-        for number, verdict in verdicts.items():
-            if isinstance(verdict, Over) and verdict.prune is not None:
-                gone = verdict.prune
-                if await devices.prune(
-                    connection,
-                    number,
-                    reason=gone.reason,
-                    unless_registered_after=gone.since,
-                    now=now,
-                ):
-                    pruned[number] = gone.reason
+        for environment, found in _found(verdicts).items():
+            await devices.remember_environment(connection, found, environment)
+        pruned = await _prune(connection, verdicts, now)
     return Settlement(ends, len(ordered) - ends.total(), pruned)
+
+
+async def _prune(
+    connection: AsyncConnection, verdicts: Mapping[DeviceNumber, Verdict], now: datetime
+) -> dict[DeviceNumber, str]:
+    """Take devices out of service that are gone; those that were, and why."""
+    pruned = {}
+    for number, verdict in verdicts.items():
+        if isinstance(verdict, Over) and verdict.prune is not None:
+            gone = verdict.prune
+            if await devices.prune(
+                connection,
+                number,
+                reason=gone.reason,
+                unless_registered_after=gone.since,
+                now=now,
+            ):
+                pruned[number] = gone.reason
+    return pruned
+
+
+def _found(verdicts: Mapping[DeviceNumber, Verdict]) -> dict[Environment, list[DeviceNumber]]:
+    """Devices by the environment that they were found in, if that is news."""
+    found: dict[Environment, list[DeviceNumber]] = defaultdict(list)
+    for number, verdict in verdicts.items():
+        if isinstance(verdict, Over) and verdict.environment is not None:
+            found[verdict.environment].append(number)
+    return found
 
 
 def _result(verdict: Verdict) -> Result:

@@ -4,7 +4,7 @@ What we do about an outcome. Pure: the clock and the dice are arguments.
 ==============  ====================================================================
 outcome         verdict
 ==============  ====================================================================
-Sent            over: sent
+Sent            over: sent; if it was taken where it was not thought to be, that is remembered
 Gone            over: failed, and the device is pruned
 Suspect         over: failed; the device stays, for a wrong setting looks the same
 Rejected        over: failed; the message is at fault
@@ -30,7 +30,7 @@ from heliograph.gateways.contract import (
     Suspect,
     Unavailable,
 )
-from heliograph.model import ApnsMessage, End, FcmMessage, WebMessage
+from heliograph.model import ApnsMessage, End, Environment, FcmMessage, WebMessage
 
 FIRST_WAIT: Final = timedelta(seconds=10)
 """The longest first wait: what Google asks for before a first retry."""
@@ -59,6 +59,8 @@ class Over:
     reason: str | None = None
     prune: Gone | None = None
     """What the gateway said, if the device is to be taken out of service."""
+    environment: Environment | None = None
+    """Where the device was found to be, if that is to be remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,8 @@ def verdict(
         dice: A random number from 0 up to 1, for the jitter.
     """
     match outcome:
-        case Sent():
-            return Over("sent")
+        case Sent(environment=environment):
+            return Over("sent", environment=environment)
         case Gone(reason=reason):
             return Over("failed", reason, prune=outcome)
         case Suspect(reason=reason) | Rejected(reason=reason):

@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Final
 
-from heliograph.gateways.contract import Outcome, Refused
+from heliograph.gateways import apns
+from heliograph.gateways.contract import Outcome, Refused, Rejected
 from heliograph.instances import Instances
 from heliograph.logs import Event
 from heliograph.logs import get as log
@@ -220,6 +221,9 @@ class Worker:
                 gateway=batch.gateway,
                 reason=reason,
             )
+        rejected = {each.reason for each in outcomes.values() if isinstance(each, Rejected)}
+        for reason in sorted(rejected & apns.OUR_FAULTS):
+            log().error(Event.REQUEST_MALFORMED, gateway=batch.gateway, reason=reason)
         log().debug(
             Event.BATCH_SETTLED,
             publish=publish.id,

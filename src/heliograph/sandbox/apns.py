@@ -6,7 +6,7 @@ Apple does not document in which order it looks; the checks run in the order of 
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal, NewType
 from uuid import uuid4
@@ -14,9 +14,10 @@ from uuid import uuid4
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from heliograph.sandbox.devices import Device, Devices, Platform
+from heliograph.sandbox.devices import AppleEnvironment, Device, Devices, Platform
 from heliograph.sandbox.exchange import Gateway, Request
 from heliograph.sandbox.inbox import Inbox
+from heliograph.sandbox.provider_certificate import Provider, read
 from heliograph.sandbox.scenario import Fault, FaultName, Scenario
 from heliograph.sandbox.session import (
     Accepted,
@@ -45,6 +46,9 @@ STATUS_OF: Final[dict[str, int]] = {
     "MissingDeviceToken": 400,
     "MissingTopic": 400,
     "PayloadEmpty": 400,
+    "TopicDisallowed": 400,
+    "BadCertificate": 403,
+    "BadCertificateEnvironment": 403,
     "ExpiredProviderToken": 403,
     "InvalidProviderToken": 403,
     "MissingProviderToken": 403,
@@ -115,7 +119,12 @@ _KNOWN_TOKENS_KEPT: Final = 256
 
 @dataclass(slots=True)
 class Apns:
-    """The service: it knows one team's key and the devices of the sandbox."""
+    """
+    The service in one environment.
+
+    It knows one team's key, certificates of the sandbox's authority, and those devices
+    whose tokens are of this environment.
+    """
 
     team_id: str
     key_id: str
@@ -123,19 +132,21 @@ class Apns:
     devices: Devices
     inbox: Inbox
     scenario: Scenario
+    environment: AppleEnvironment = AppleEnvironment.PRODUCTION
     gateway: Literal[Gateway.APNS] = Gateway.APNS
     _issued_at: dict[str, datetime] = field(default_factory=dict)
     """When the provider tokens of which the signature was found good were issued."""
     _newest_token: tuple[str, datetime] | None = None
     """The provider token in use, and when it was first seen."""
 
-    def opening_streams(self) -> int:
-        """One until a valid provider token, unless the scenario is more generous."""
-        return 1 if self.scenario.plan.apns_starts_with_one_stream else STREAMS
+    def opening_streams(self, connection: Connection) -> int:
+        """One until a valid provider token, unless there is a certificate or a kind scenario."""
+        is_unknown = connection.certificate is None
+        return 1 if is_unknown and self.scenario.plan.apns_starts_with_one_stream else STREAMS
 
     def earned_streams(self, connection: Connection) -> int:
         """A thousand, once a valid provider token came over this connection."""
-        return STREAMS if connection.key_id is not None else self.opening_streams()
+        return STREAMS if connection.key_id is not None else self.opening_streams(connection)
 
     def check(self, request: Request, connection: Connection, now: datetime) -> Verdict:
         """
@@ -143,13 +154,18 @@ class Apns:
 
         That server knows no device that does not exist. For us such a one comes after
         the provider token, as it does at Apple's: a key can be tried without a device.
+        A token of the other environment belongs to none.
         """
         device = self.devices.get(Platform.APNS, _token_in(request.path))
+        if device is not None and device.environment is not self.environment:
+            device = None
         payload = _json_object(request.body)
+        provider = None if connection.certificate is None else read(connection.certificate)
+        meant = request if provider is None else _with_topic(request, provider)
         reason = (
-            _reason_in_headers(request)
-            or _reason_in_path(request, device)
-            or self._reason_in_authorization(request, connection, now)
+            _reason_in_headers(meant)
+            or _reason_in_path(meant, device)
+            or self._reason_in_provider(meant, provider, connection, now)
             or (Reason("BadDeviceToken") if device is None else None)
             or _reason_in_body(request, payload)
         )
@@ -187,6 +203,19 @@ class Apns:
 
         headers = (("apns-id", _apns_id(request)), ("apns-unique-id", str(uuid4())))
         return Accepted(self.gateway, HttpResponse(200, headers), deliver, device.names)
+
+    def _reason_in_provider(
+        self, request: Request, provider: Provider | None, connection: Connection, now: datetime
+    ) -> Reason | None:
+        """A certificate is proof enough: the authorization beside it is not even read."""
+        if provider is None:
+            return self._reason_in_authorization(request, connection, now)
+        if not provider.topics:
+            return Reason("BadCertificate")
+        if self.environment not in provider.environments:
+            return Reason("BadCertificateEnvironment")
+        is_its_own = request.header("apns-topic") in provider.topics
+        return None if is_its_own else Reason("TopicDisallowed")
 
     def _reason_in_authorization(
         self, request: Request, connection: Connection, now: datetime
@@ -239,6 +268,13 @@ class _RefusedTokenError(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = Reason(reason)
+
+
+def _with_topic(request: Request, provider: Provider) -> Request:
+    """A certificate for one topic says it for the request that does not."""
+    if provider.lists_topics or not provider.topics or request.header("apns-topic"):
+        return request
+    return replace(request, headers=(*request.headers, ("apns-topic", provider.topics[0])))
 
 
 def _reason_in_headers(request: Request) -> Reason | None:

@@ -58,6 +58,11 @@ class Authority:
         self._issue(names).configure_cert(context)
         return context
 
+    def ask_for_certificates(self, context: ssl.SSLContext) -> None:
+        """Let clients of a server show a certificate; one that is shown must be from here."""
+        context.verify_mode = ssl.CERT_OPTIONAL
+        self._ca.configure_trust(context)
+
     def client_context(self) -> ssl.SSLContext:
         """A client context that trusts this authority only."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -60,7 +60,7 @@ class Credentials:
         """The ``private_key`` of the service account file."""
         return _pkcs8(self.google_key)
 
-    def apns(self, *, endpoint: str, ca: str) -> dict[str, object]:
+    def apns(self, *, endpoint: str, sandbox_endpoint: str, ca: str) -> dict[str, object]:
         """The body of ``PUT …/credentials/apns`` for this sandbox."""
         return {
             "key": self.apple_key_pem,
@@ -68,6 +68,7 @@ class Credentials:
             "team_id": self.team_id,
             "topic": DEFAULT_TOPIC,
             "endpoint": endpoint,
+            "sandbox_endpoint": sandbox_endpoint,
             "ca": ca,
         }
 

@@ -31,6 +31,15 @@ class Platform(StrEnum):
     WEB = "web"
 
 
+class AppleEnvironment(StrEnum):
+    """Which of Apple's two worlds a device token was made in."""
+
+    PRODUCTION = "production"
+    """Apps from the store, and those that testers get."""
+    SANDBOX = "sandbox"
+    """Apps that Xcode put on a device."""
+
+
 @dataclass(frozen=True, slots=True)
 class BrowserKeys:
     """What a virtual browser keeps to itself, and what it tells (RFC 8291 §2)."""
@@ -66,6 +75,8 @@ class Device:
     minted_at: datetime
     topic: str | None = None
     """The bundle id; None unless Apple's."""
+    environment: AppleEnvironment | None = None
+    """The one in which the token means something; None unless Apple's."""
     endpoint: str | None = None
     """The web push endpoint; None unless a browser's."""
     browser_keys: BrowserKeys | None = None
@@ -115,6 +126,8 @@ class Device:
         address: dict[str, object] = {"token": self.token}
         if self.topic is not None:
             address["topic"] = self.topic
+        if self.environment is not None:
+            address["environment"] = self.environment.value
         if self.browser_keys is not None:
             address["subscription"] = self.subscription
         return address
@@ -137,6 +150,7 @@ class Devices:
         now: datetime,
         name: str = "",
         topic: str | None = None,
+        environment: AppleEnvironment | None = None,
         key: str | None = None,
     ) -> Device:
         """
@@ -147,6 +161,7 @@ class Devices:
             now: When.
             name: What a person calls it.
             topic: The bundle id, for Apple's only.
+            environment: Which of Apple's two knows it.
             key: Its canonical name, for runs that are to be repeated; else one that nobody
                 can guess.
         """
@@ -154,6 +169,7 @@ class Devices:
             case Platform.APNS:
                 device = self._new(platform, key or secrets.token_hex(32), name, now)
                 device.topic = topic or DEFAULT_TOPIC
+                device.environment = environment or AppleEnvironment.PRODUCTION
                 return device
             case Platform.FCM:
                 return self._new(platform, key or _fcm_token(), name, now)

@@ -72,7 +72,7 @@ class Fcm:
     inbox: Inbox
     gateway: Literal[Gateway.FCM] = Gateway.FCM
 
-    def opening_streams(self) -> int:
+    def opening_streams(self, _connection: Connection) -> int:
         """Always `STREAMS`."""
         return STREAMS
 

@@ -83,6 +83,8 @@ class Inbox:
             "headers": headers,
             "payload": payload,
         }
+        if device.environment is not None:
+            shown["environment"] = device.environment.value
         if note is not None:
             shown["note"] = note
         entry = Entry(self._last_id, device, self._encoder.encode(shown))

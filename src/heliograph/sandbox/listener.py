@@ -16,6 +16,10 @@ CLOSE_SECONDS: Final = 0.3
 BACKLOG: Final = 512
 
 
+OpenSession = Callable[[bytes | None], Session]
+"""Begins a conversation with a client that has shown this certificate (DER), or None."""
+
+
 class Listener:
     """One port of one service."""
 
@@ -23,7 +27,7 @@ class Listener:
         self,
         sock: socket.socket,
         context: ssl.SSLContext,
-        open_session: Callable[[], Session],
+        open_session: OpenSession,
         *,
         http1: bool = True,
     ) -> None:
@@ -74,7 +78,7 @@ class _Conversation(asyncio.Protocol):
 
     def __init__(
         self,
-        open_session: Callable[[], Session],
+        open_session: OpenSession,
         connections: set["_Conversation"],
         *,
         http1: bool,
@@ -94,11 +98,12 @@ class _Conversation(asyncio.Protocol):
         """
         self._transport = transport = cast("asyncio.Transport", transport)  # TLS: a byte stream
         self._connections.add(self)
-        negotiated = transport.get_extra_info("ssl_object").selected_alpn_protocol()
-        if negotiated == "h2" or not self._http1:
-            self._inner = Http2Protocol(self._open_session())
+        tls = transport.get_extra_info("ssl_object")
+        session = self._open_session(tls.getpeercert(binary_form=True))
+        if tls.selected_alpn_protocol() == "h2" or not self._http1:
+            self._inner = Http2Protocol(session)
         else:
-            self._inner = Http1Protocol(self._open_session())
+            self._inner = Http1Protocol(session)
         self._inner.connection_made(transport)
 
     def data_received(self, data: bytes) -> None:

@@ -19,7 +19,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from heliograph.sandbox import screens
-from heliograph.sandbox.devices import Device, Devices, Platform
+from heliograph.sandbox.devices import AppleEnvironment, Device, Devices, Platform
 from heliograph.sandbox.doorway import Doorway
 from heliograph.sandbox.firefox import (
     SUBPROTOCOL,
@@ -65,6 +65,7 @@ class NewDevices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     platform: Literal["apns", "fcm", "web"]
     count: Annotated[int, msgspec.Meta(ge=1, le=MAX_COUNT)] | None = None
     topic: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9.-]{1,255}$")] | None = None
+    environment: Literal["production", "sandbox"] | None = None
     name: Annotated[str, msgspec.Meta(max_length=100)] = ""
 
 
@@ -130,8 +131,9 @@ class Management:
         """Mint one device, or with ``count`` many."""
         order = _decode(await _body(request), NewDevices)
         platform = Platform(order.platform)
-        if order.topic is not None and platform is not Platform.APNS:
-            raise HTTPException(400, "`topic` means something for `apns` only")
+        for name in ("topic", "environment"):
+            if getattr(order, name) is not None and platform is not Platform.APNS:
+                raise HTTPException(400, f"`{name}` means something for `apns` only")
         if order.count is not None:
             return StreamingResponse(
                 self._mint_many(order, order.count), media_type="application/json"
@@ -236,8 +238,13 @@ class Management:
 
     def _mint(self, order: NewDevices, number: int | None = None) -> Device:
         name = f"{order.name} {number}" if order.name and number else order.name
-        platform = Platform(order.platform)
-        return self.devices.mint(platform, now=self.clock(), name=name, topic=order.topic)
+        return self.devices.mint(
+            Platform(order.platform),
+            now=self.clock(),
+            name=name,
+            topic=order.topic,
+            environment=AppleEnvironment(order.environment) if order.environment else None,
+        )
 
     async def _mint_many(self, order: NewDevices, count: int) -> AsyncIterator[bytes]:
         """The answer piece by piece, minting as it is sent."""

@@ -9,16 +9,18 @@ from typing import Final, Self
 
 import uvicorn
 
+from heliograph.sandbox import provider_certificate
 from heliograph.sandbox.apns import Apns
 from heliograph.sandbox.authority import Authority
-from heliograph.sandbox.credentials import Credentials
-from heliograph.sandbox.devices import Devices
+from heliograph.sandbox.credentials import DEFAULT_TOPIC, Credentials
+from heliograph.sandbox.devices import AppleEnvironment, Devices
 from heliograph.sandbox.fcm import TOKEN_PATH, Fcm
 from heliograph.sandbox.firefox import Browsers
 from heliograph.sandbox.inbox import Inbox
 from heliograph.sandbox.listener import Listener
 from heliograph.sandbox.management import Management
 from heliograph.sandbox.oauth import TokenEndpoint
+from heliograph.sandbox.provider_certificate import usual_topics
 from heliograph.sandbox.scenario import Scenario
 from heliograph.sandbox.session import Clock, Service, ServiceSession
 from heliograph.sandbox.stats import Stats
@@ -28,7 +30,7 @@ MAX_WEBSOCKET_FRAME_BYTES: Final = 65_536
 GRACE_SECONDS: Final = 3
 """How long the management port waits for its last answers."""
 
-_PORT_NAMES: Final = ("management", "apns", "fcm", "webpush")
+_PORT_NAMES: Final = ("management", "apns", "apns_sandbox", "fcm", "webpush")
 
 
 def utc_now() -> datetime:
@@ -50,6 +52,7 @@ class Sandbox:
         host: str = "127.0.0.1",
         management_port: int = 0,
         apns_port: int = 0,
+        apns_sandbox_port: int = 0,
         fcm_port: int = 0,
         webpush_port: int = 0,
         clock: Clock = utc_now,
@@ -61,9 +64,8 @@ class Sandbox:
         self.stats = Stats()
         self.inbox = Inbox()
         self._host = host
-        self._ports = dict(
-            zip(_PORT_NAMES, (management_port, apns_port, fcm_port, webpush_port), strict=True)
-        )
+        ports = (management_port, apns_port, apns_sandbox_port, fcm_port, webpush_port)
+        self._ports = dict(zip(_PORT_NAMES, ports, strict=True))
         self._clock = clock
         self._credentials = credentials
         self._running: AsyncExitStack | None = None
@@ -76,6 +78,7 @@ class Sandbox:
         host: str = "127.0.0.1",
         management_port: int = 0,
         apns_port: int = 0,
+        apns_sandbox_port: int = 0,
         fcm_port: int = 0,
         webpush_port: int = 0,
         clock: Clock = utc_now,
@@ -87,6 +90,7 @@ class Sandbox:
             host=host,
             management_port=management_port,
             apns_port=apns_port,
+            apns_sandbox_port=apns_sandbox_port,
             fcm_port=fcm_port,
             webpush_port=webpush_port,
             clock=clock,
@@ -101,7 +105,7 @@ class Sandbox:
 
     async def start(self) -> None:
         """
-        Listen on all four ports.
+        Listen on all five ports.
 
         Raises:
             OSError: if one of them is taken; none is listened on then.
@@ -116,6 +120,9 @@ class Sandbox:
             if made_up is None:
                 made_up = await asyncio.to_thread(Credentials.generate)
             self._credentials = made_up
+            self._apns_certificate = provider_certificate.issue(
+                self.authority, DEFAULT_TOPIC, topics=usual_topics(DEFAULT_TOPIC)
+            )
             self.devices = Devices(webpush_origin=self._addresses["webpush"])
             self.browsers = Browsers(self.devices, self.inbox, self._clock)
             for name, service in self._services(made_up).items():
@@ -138,8 +145,20 @@ class Sandbox:
         if self._credentials is None:
             raise RuntimeError("the sandbox has not been started")
         ca = self.authority.ca_pem
+        apple = {
+            "endpoint": self._addresses["apns"],
+            "sandbox_endpoint": self._addresses["apns_sandbox"],
+            "ca": ca,
+        }
+        certificate, key = self._apns_certificate
         return {
-            "apns": self._credentials.apns(endpoint=self._addresses["apns"], ca=ca),
+            "apns": self._credentials.apns(**apple),
+            "apns_certificate": {
+                "certificate": certificate,
+                "key": key,
+                "topic": DEFAULT_TOPIC,
+                **apple,
+            },
             "fcm": self._credentials.fcm(endpoint=self._addresses["fcm"], ca=ca),
         }
 
@@ -151,27 +170,35 @@ class Sandbox:
             token_uri=self._addresses["fcm"] + TOKEN_PATH,
         )
         return {
-            "apns": Apns(
-                team_id=made_up.team_id,
-                key_id=made_up.key_id,
-                public_key=made_up.apple_key.public_key(),
-                devices=self.devices,
-                inbox=self.inbox,
-                scenario=self.scenario,
-            ),
+            "apns": self._apple(made_up, AppleEnvironment.PRODUCTION),
+            "apns_sandbox": self._apple(made_up, AppleEnvironment.SANDBOX),
             "fcm": Fcm(made_up.project_id, token_endpoint, self.devices, self.inbox),
             "webpush": WebPush(self._addresses["webpush"], self.devices, self.inbox, self.browsers),
         }
 
-    async def _listen(self, stack: AsyncExitStack, sock: socket.socket, service: Service) -> None:
-        http1 = not isinstance(service, Apns)  # Apple speaks HTTP/2 only
-        alpn = ("h2", "http/1.1") if http1 else ("h2",)
-        listener = Listener(
-            sock,
-            self.authority.server_context(_LOOPBACK_OF.get(self._host, self._host), alpn=alpn),
-            lambda: ServiceSession(service, self.scenario, self.stats, self._clock),
-            http1=http1,
+    def _apple(self, made_up: Credentials, environment: AppleEnvironment) -> Apns:
+        return Apns(
+            team_id=made_up.team_id,
+            key_id=made_up.key_id,
+            public_key=made_up.apple_key.public_key(),
+            devices=self.devices,
+            inbox=self.inbox,
+            scenario=self.scenario,
+            environment=environment,
         )
+
+    async def _listen(self, stack: AsyncExitStack, sock: socket.socket, service: Service) -> None:
+        is_apple = isinstance(service, Apns)  # who speaks HTTP/2 only, and knows certificates
+        host = _LOOPBACK_OF.get(self._host, self._host)
+        alpn = ("h2",) if is_apple else ("h2", "http/1.1")
+        context = self.authority.server_context(host, alpn=alpn)
+        if is_apple:
+            self.authority.ask_for_certificates(context)
+
+        def open_session(certificate: bytes | None) -> ServiceSession:
+            return ServiceSession(service, self.scenario, self.stats, self._clock, certificate)
+
+        listener = Listener(sock, context, open_session, http1=not is_apple)
         await listener.start()
         stack.push_async_callback(listener.stop)
 
@@ -260,6 +287,7 @@ def _addresses(host: str, sockets: dict[str, socket.socket]) -> dict[str, str]:
     return {
         "management": f"http://{at['management']}",
         "apns": f"https://{at['apns']}",
+        "apns_sandbox": f"https://{at['apns_sandbox']}",
         "fcm": f"https://{at['fcm']}",
         "webpush": f"https://{at['webpush']}",
         "webpush_ws": f"ws://{at['management']}/firefox",

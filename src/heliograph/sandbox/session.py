@@ -6,7 +6,7 @@ only one that gets past it is delivered.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
@@ -52,6 +52,8 @@ class Connection:
 
     key_id: str | None = None
     """The Apple key that a valid provider token came from; None before the first."""
+    certificate: bytes | None = None
+    """The client's certificate in DER, signed by the sandbox's authority; None without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,8 @@ class Service(Protocol):
         """What the real service answers when this goes wrong."""
         ...
 
-    def opening_streams(self) -> int:
-        """How many streams a new connection may use."""
+    def opening_streams(self, connection: Connection) -> int:
+        """How many streams this connection may use when it is new."""
         ...
 
     def earned_streams(self, connection: Connection) -> int:
@@ -114,11 +116,14 @@ class ServiceSession:
     scenario: Scenario
     stats: Stats
     clock: Clock
+    certificate: InitVar[bytes | None] = None
+    """What the client proved itself with in the handshake, in DER."""
     max_concurrent_streams: int = field(init=False)
-    _connection: Connection = field(default_factory=Connection, init=False)
+    _connection: Connection = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.max_concurrent_streams = self.service.opening_streams()
+    def __post_init__(self, certificate: bytes | None) -> None:
+        self._connection = Connection(certificate=certificate)
+        self.max_concurrent_streams = self.service.opening_streams(self._connection)
         counters = self.stats.of(self.service.gateway)
         counters.connections_opened += 1
         counters.connections_open += 1
@@ -191,7 +196,7 @@ class ServiceSession:
 
     def _new_limit(self) -> int | None:
         """The stream limit to announce; None if it is the one in force."""
-        if self.max_concurrent_streams != self.service.opening_streams():
+        if self.max_concurrent_streams != self.service.opening_streams(self._connection):
             return None  # changed before, by merit or by a fault
         earned = self.service.earned_streams(self._connection)
         if earned == self.max_concurrent_streams:

@@ -113,7 +113,7 @@ class WebPush:
     def __post_init__(self) -> None:
         self._doorkeeper = Doorkeeper(self.origin)
 
-    def opening_streams(self) -> int:
+    def opening_streams(self, _connection: Connection) -> int:
         """Always `STREAMS`."""
         return STREAMS
 

@@ -166,7 +166,7 @@ async def renew(
     A restored device keeps its interests but not its user: between its death and
     now it may have changed hands, and its owner logs in at every launch anyway.
     """
-    columns = _columns(address)
+    columns = _columns_after(address)
     if columns["environment"] is None:
         # What a gateway's answers taught us outlives a registration that cannot tell.
         del columns["environment"]
@@ -191,7 +191,23 @@ async def move(
     connection: AsyncConnection, number: DeviceNumber, address: Address, *, now: datetime
 ) -> None:
     """Give a device another address: its gateway handed it a new token."""
-    await change(connection, number, registered_at=now, **_columns(address))
+    await change(connection, number, registered_at=now, **_columns_after(address))
+
+
+async def remember_environment(
+    connection: AsyncConnection, numbers: Sequence[DeviceNumber], environment: Environment
+) -> None:
+    """Note which of Apple's two worlds knows the tokens of these devices, if they still live."""
+    for start in range(0, len(numbers), _NUMBERS_PER_STATEMENT):
+        await connection.execute(
+            update(devices)
+            .where(
+                devices.c.number.in_(numbers[start : start + _NUMBERS_PER_STATEMENT]),
+                devices.c.gateway == str(Gateway.APNS),
+                devices.c.pruned_at.is_(None),
+            )
+            .values(environment=environment)
+        )
 
 
 async def remove(connection: AsyncConnection, number: DeviceNumber) -> None:
@@ -390,14 +406,34 @@ def _columns(address: Address) -> dict[str, Any]:
         "environment": None,
         "p256dh": None,
         "auth": None,
+        "vapid_key_number": None,
     }
     match address:
         case ApnsAddress(token=token, topic=topic, environment=environment):
             return columns | {"token": token, "topic": topic, "environment": environment}
         case FcmAddress(token=token):
             return columns | {"token": token}
-        case WebAddress(endpoint=endpoint, p256dh=p256dh, auth=auth):
-            return columns | {"token": endpoint, "p256dh": p256dh, "auth": auth}
+        case WebAddress(endpoint=endpoint, p256dh=p256dh, auth=auth, vapid_key=key):
+            own = {"token": endpoint, "p256dh": p256dh, "auth": auth, "vapid_key_number": key}
+            return columns | own
+
+
+def _columns_after(address: Address) -> dict[str, Any]:
+    """
+    What an address makes of a device that is there already.
+
+    A subscription that is given to us again, endpoint and keys, is the same one and
+    keeps its VAPID pair; any other was made with the pair that the address says.
+    """
+    columns = _columns(address)
+    if isinstance(address, WebAddress):
+        known = {name: columns[name] for name in ("address_digest", "p256dh", "auth")}
+        is_same = and_(*[devices.c[name] == value for name, value in known.items()])
+        key = devices.c.vapid_key_number
+        columns["vapid_key_number"] = case(
+            (and_(is_same, key.is_not(None)), key), else_=address.vapid_key
+        )
+    return columns
 
 
 def _read(row: Row[Any]) -> Device:
@@ -419,7 +455,7 @@ def _address(row: Row[Any]) -> Address:
         case Gateway.FCM:
             return FcmAddress(row.token)
         case Gateway.WEB:
-            return WebAddress(row.token, row.p256dh, row.auth)
+            return WebAddress(row.token, row.p256dh, row.auth, row.vapid_key_number)
 
 
 def _environment(value: str | None) -> Environment | None:

@@ -24,16 +24,15 @@ class InstanceRow:
     previous_secret_key: bytes | None
     client_secret: bytes
     app_secret: bytes
-    vapid_private_key: bytes
-    vapid_public_key: bytes
     apns_credentials: bytes | None
     fcm_credentials: bytes | None
     verify_client_secret: bool
 
 
-async def add(connection: AsyncConnection, values: dict[str, Any]) -> None:
-    """Keep a new instance; ``values`` are its columns but the number."""
-    await connection.execute(insert(instances).values(values))
+async def add(connection: AsyncConnection, values: dict[str, Any]) -> InstanceNumber:
+    """Keep a new instance; ``values`` are its columns but the number, which is returned."""
+    number = await connection.scalar(insert(instances).values(values).returning(instances.c.number))
+    return InstanceNumber(int(number or 0))
 
 
 async def find(connection: AsyncConnection, instance: InstanceId) -> InstanceRow | None:

@@ -9,8 +9,9 @@ secret is sealed before it arrives here (``wire/seal.py``).
 
 ::
 
-    instances ─┬─ users ──┐
-               ├─ devices ┴─ interests
+    instances ─┬─ users ──────┐
+               ├─ vapid_keys ─┤
+               ├─ devices ────┴─ interests
                └─ publishes ─┬─ work        what is still to do, leased
                              └─ outcomes    what was done, one row a batch
 """
@@ -51,11 +52,23 @@ instances = Table(
     Column("previous_secret_key", LargeBinary),
     Column("client_secret", LargeBinary, nullable=False),
     Column("app_secret", LargeBinary, nullable=False),
-    Column("vapid_private_key", LargeBinary, nullable=False),
-    Column("vapid_public_key", LargeBinary, nullable=False),
     Column("apns_credentials", LargeBinary),
     Column("fcm_credentials", LargeBinary),
     Column("verify_client_secret", Boolean, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# The newest pair of an instance is its current one; an older one stays as long as a device
+# is bound to it.
+vapid_keys = Table(
+    "vapid_keys",
+    metadata,
+    Column("number", Serial, primary_key=True),
+    Column("instance_number", ForeignKey("instances.number", ondelete="CASCADE"), nullable=False),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("private_key", LargeBinary, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Index(None, "instance_number", "number"),
     sqlite_autoincrement=True,
 )
 
@@ -83,6 +96,8 @@ devices = Table(
     Column("environment", Text),
     Column("p256dh", LargeBinary),
     Column("auth", LargeBinary),
+    # The pair that a browser's subscription is bound to; None for other gateways.
+    Column("vapid_key_number", ForeignKey("vapid_keys.number")),
     Column("metadata", Json, nullable=False),
     Column("user_number", ForeignKey("users.number", ondelete="SET NULL"), index=True),
     Column("created_at", Instant, nullable=False),

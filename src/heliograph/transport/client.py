@@ -2,43 +2,61 @@
 Requests out, replies in, over connections that are kept.
 
 What speaks HTTP/2 is sent to by our own engine (``pool.py``). What does not, and
-plain ``http``, is left to httpcore; the TLS handshake tells which (ALPN), and an
-origin is remembered for what it spoke.
+plain ``http``, is left to another (``http1.py``); the TLS handshake tells which
+(ALPN), and an origin is remembered for what it spoke.
 """
 
 import asyncio
+import os
 import ssl
+import tempfile
 from collections.abc import Callable, Sequence
-from typing import Final
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, cast
 from urllib.parse import urlsplit
 
-import httpcore
-
-from heliograph.errors import Ambiguous, EgressDenied, NotProcessed, TransportError
+from heliograph.errors import NotProcessed, TransportError
+from heliograph.metrics import Metrics
 from heliograph.transport.connection import Link, Patience
-from heliograph.transport.egress import GuardedBackend, Network, resolve
-from heliograph.transport.pool import Batch, Dial, Pool, SpeaksHttp1
+from heliograph.transport.egress import Network, first_reached, resolve
+from heliograph.transport.http1 import Http1
+from heliograph.transport.pool import MAX_LINKS, Batch, Dial, Pool, SpeaksHttp1
+from heliograph.wire import http2
 from heliograph.wire.http import HttpRequest, HttpResponse
-from heliograph.wire.http2 import MAX_BODY_BYTES, Template
+from heliograph.wire.http2 import Template
 
 MAX_POOLS: Final = 1000
-"""Origins to which connections are kept; strangers may name as many as they like."""
-
-MAX_TEMPLATES: Final = 1000
-
-_HTTP1_AT_ONCE: Final = 100
-
-_VARYING: Final = frozenset({"apns-id", "topic"})
-"""Header fields that differ between the requests of one publish."""
+"""Destinations to which connections are kept; strangers may name as many as they like."""
 
 _HTTPS_PORT: Final = 443
 
-_Trust = tuple[str | None, bool]
-"""Whom a connection trusts, and whether it is guarded."""
+_Trust = tuple[str | None, str | None, bool]
+"""Authorities, our certificate, and whether addresses are guarded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where requests go, and as whom. Each has connections of its own."""
+
+    origin: str
+    """Scheme, host, and port if it is not the scheme's own."""
+    ca: str | None = field(default=None, repr=False)
+    """PEM of authorities to trust besides the system's."""
+    is_guarded: bool = False
+    """The address came from a stranger: it must be public, and no instance is trusted with it."""
+    certificate: str | None = field(default=None, repr=False)
+    """PEM of our certificate, its chain and its private key, if we have to show one."""
+    identity: str = ""
+    """Who we are there: requests of two signing keys must not share a connection (APNs)."""
+    max_links: int = MAX_LINKS
+    """How many connections there may be."""
+    gateway: str = "other"
+    """What it is for, in metrics and log lines."""
 
 
 class Client:
-    """Connections to the outside, by whom they trust and whether they are guarded."""
+    """Connections to the outside, by destination."""
 
     def __init__(
         self,
@@ -46,6 +64,7 @@ class Client:
         allowed: Sequence[Network] = (),
         extra_ca: str | None = None,
         patience: Patience | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         """
         Make a client; nothing is connected yet.
@@ -54,21 +73,22 @@ class Client:
             allowed: Networks that guarded requests may go to although they are not public.
             extra_ca: PEM of authorities to trust in guarded requests besides the system's.
             patience: How long to wait for what.
+            metrics: Where to count connections.
         """
         self._allowed = allowed
         self._extra_ca = extra_ca
         self._patience = patience or Patience()
-        self._pools: dict[tuple[str, _Trust], Pool] = {}
-        self._old: dict[_Trust, httpcore.AsyncConnectionPool] = {}
-        self._speaks_http1: set[tuple[str, _Trust]] = set()
-        self._contexts: dict[str | None, ssl.SSLContext] = {}
-        self._templates: dict[object, Template] = {}
+        self._metrics = metrics or Metrics()
+        self._pools: dict[Destination, Pool] = {}
+        self._speaks_http1: set[Destination] = set()
+        self._http1: dict[_Trust, Http1] = {}
+        self._contexts: dict[_Trust, ssl.SSLContext] = {}
 
     async def send(
         self, request: HttpRequest, *, ca: str | None = None, guarded: bool = False
     ) -> HttpResponse:
         """
-        Exchange a request for its reply; redirects are replies like any other.
+        Exchange one request for its reply; redirects are replies like any other.
 
         A 200 without a body may come without its header fields.
 
@@ -82,245 +102,161 @@ class Client:
             Ambiguous: It may have; no reply arrived.
             EgressDenied: The address is not one that we talk to.
         """
-        (result,) = await self.send_batch([request], ca=ca, guarded=guarded)
+        try:
+            origin, path = http2.split(request.url)
+            template = http2.template(request.method, origin, path, request.headers, request.body)
+        except ValueError as problem:
+            raise NotProcessed(str(problem)) from None
+        destination = Destination(origin, ca=None if guarded else ca, is_guarded=guarded)
+        (result,) = await self.exchange(destination, template, [()])
         if isinstance(result, TransportError):
             raise result
         return result
 
-    async def send_batch(
-        self, requests: Sequence[HttpRequest], *, ca: str | None = None, guarded: bool = False
+    async def exchange(
+        self, destination: Destination, template: Template, values: Sequence[Sequence[bytes]]
     ) -> list[HttpResponse | TransportError]:
         """
-        Exchange many requests for their replies, many at once.
+        Exchange many requests to one destination for their replies, many at once.
+
+        Args:
+            destination: Where they go.
+            template: What they have in common; its origin is the destination's.
+            values: For each request, what it has of its own.
 
         Returns:
             For each request what ``send`` would have returned or raised, in their order.
         """
-        trust = (self._extra_ca if guarded else ca, guarded)
-        batch = Batch(len(requests), asyncio.get_running_loop().create_future())
-        groups: dict[tuple[str, Template], list[tuple[int, Sequence[bytes]]]] = {}
-        for number, request in enumerate(requests):
+        batch = Batch(template, values)
+        if destination in self._speaks_http1 or not destination.origin.startswith("https://"):
+            batch.results = [SpeaksHttp1()] * len(values)
+        elif values:
             try:
-                origin, template, values = self._prepared(request)
+                self._pool(destination).submit(batch)
             except ValueError as problem:
-                batch.end(number, NotProcessed(str(problem)))
-                continue
-            if (origin, trust) in self._speaks_http1 or not origin.startswith("https://"):
-                batch.end(number, SpeaksHttp1())
-            else:
-                groups.setdefault((origin, template), []).append((number, values))
-        for (origin, template), numbered in groups.items():
-            try:
-                self._pool(origin, trust).submit(batch, template, numbered)
-            except ValueError as problem:
-                for number, _ in numbered:
-                    batch.end(number, NotProcessed(str(problem)))
-        if requests:
+                return [NotProcessed(str(problem))] * len(values)
             await batch.done
-        return await self._with_the_old(requests, batch, trust)
+        return await self._with_http1(destination, batch)
 
     async def close(self) -> None:
         """Close every connection."""
         pools, self._pools = list(self._pools.values()), {}
-        await asyncio.gather(*[pool.close() for pool in pools])
-        for old in self._old.values():
-            await old.aclose()
-        self._old.clear()
+        old, self._http1 = list(self._http1.values()), {}
+        await asyncio.gather(*[pool.close() for pool in pools], *[each.close() for each in old])
 
-    # --- HTTP/2 ----------------------------------------------------------------------
-
-    def _prepared(self, request: HttpRequest) -> tuple[str, Template, list[bytes]]:
-        """
-        The origin of a request, its template, and what is its own.
-
-        Raises:
-            ValueError: It cannot be written without changing its meaning.
-        """
-        origin, authority, path = _split(request.url)
-        own = [path.encode("ascii")]
-        shared: list[tuple[str, str | None]] = []
-        for name, value in request.headers:
-            if name in _VARYING:
-                if not value.isprintable():
-                    raise ValueError(f"{name} has characters that no header field may have")
-                own.append(value.encode())
-                shared.append((name, None))
-            else:
-                shared.append((name, value))
-        own += (b"%d" % len(request.body), request.body)
-        key = (origin, request.method, *shared)
-        template = self._templates.get(key)
-        if template is None:
-            if len(self._templates) >= MAX_TEMPLATES:
-                self._templates.clear()
-            template = self._templates[key] = _template(request.method, authority, shared)
-        return origin, template, own
-
-    def _pool(self, origin: str, trust: _Trust) -> Pool:
-        pool = self._pools.get((origin, trust))
+    def _pool(self, destination: Destination) -> Pool:
+        pool = self._pools.get(destination)
         if pool is None:
             if len(self._pools) >= MAX_POOLS:
                 self._pools = {key: each for key, each in self._pools.items() if not each.is_idle}
-            pool = self._pools[origin, trust] = Pool(
-                self._dial(origin, trust), self._patience, is_lasting=not trust[1]
+            pool = self._pools[destination] = Pool(
+                self._dial(destination),
+                self._patience,
+                max_links=destination.max_links,
+                is_lasting=not destination.is_guarded,
+                origin=destination.origin,
+                opened=self._metrics.connections.labels(destination.gateway),
             )
         return pool
 
-    def _dial(self, origin: str, trust: _Trust) -> Dial:
+    def _dial(self, destination: Destination) -> Dial:
         """
-        How to reach an origin.
+        How to reach a destination.
 
         Raises:
             ValueError: It has no host, or a port that is none.
         """
-        ca, guarded = trust
-        address = urlsplit(origin)
+        address = urlsplit(destination.origin)
         host, port = address.hostname, address.port or _HTTPS_PORT
         if not host:
             raise ValueError("an address without a host")
 
         async def dial(make: Callable[[], Link]) -> object:
-            target = await resolve(host, port, self._allowed) if guarded else host
-            return await asyncio.get_running_loop().create_connection(
-                make,
-                target,
-                port,
-                ssl=self._context(ca),
-                server_hostname=host,
-                ssl_shutdown_timeout=self._patience.close,
-            )
+            trust = self._context(self._trust(destination))
+
+            async def connect(target: str) -> object:
+                return await asyncio.get_running_loop().create_connection(
+                    make,
+                    target,
+                    port,
+                    ssl=trust,
+                    server_hostname=host,
+                    ssl_shutdown_timeout=self._patience.close,
+                )
+
+            if not destination.is_guarded:
+                return await connect(host)
+            return await first_reached(await resolve(host, port, self._allowed), connect)
 
         return dial
 
-    def _context(self, ca: str | None) -> ssl.SSLContext:
-        if ca not in self._contexts:
-            context = _trusting(ca)
-            context.set_alpn_protocols(["h2", "http/1.1"])
-            self._contexts[ca] = context
-        return self._contexts[ca]
+    def _context(self, trust: _Trust) -> ssl.SSLContext:
+        if trust not in self._contexts:
+            if len(self._contexts) >= MAX_POOLS:
+                self._contexts.clear()
+            self._contexts[trust] = _context(*trust[:2])
+            self._contexts[trust].set_alpn_protocols(["h2", "http/1.1"])
+        return self._contexts[trust]
+
+    def _trust(self, destination: Destination) -> _Trust:
+        if destination.is_guarded:
+            return self._extra_ca, None, True
+        return destination.ca, destination.certificate, False
 
     # --- what does not speak HTTP/2 --------------------------------------------------
 
-    async def _with_the_old(
-        self, requests: Sequence[HttpRequest], batch: Batch, trust: _Trust
+    async def _with_http1(
+        self, destination: Destination, batch: Batch
     ) -> list[HttpResponse | TransportError]:
-        """The results, with the requests sent whose origins have no HTTP/2."""
-        places = asyncio.Semaphore(_HTTP1_AT_ONCE)
+        """The results, after what could not go over HTTP/2 has gone the other way."""
+        if not any(isinstance(each, SpeaksHttp1) for each in batch.results):
+            return cast("list[HttpResponse | TransportError]", batch.results)
+        if len(self._speaks_http1) >= MAX_POOLS:
+            self._speaks_http1.clear()
+        self._speaks_http1.add(destination)
+        try:
+            connections = self._http1_of(self._trust(destination))
+        except ValueError as problem:
+            return [NotProcessed(type(problem).__name__)] * len(batch.results)
 
         async def result(number: int) -> HttpResponse | TransportError:
             known = batch.results[number]
             if not isinstance(known, SpeaksHttp1):
                 return known
-            async with places:
-                return await self._send_old(requests[number], trust)
+            return await connections.send(http2.request(batch.template, batch.values[number]))
 
-        old = [each for each in batch.results if isinstance(batch.results[each], SpeaksHttp1)]
-        if len(self._speaks_http1) >= MAX_POOLS:
-            self._speaks_http1.clear()
-        for number in old:
-            self._speaks_http1.add((_split(requests[number].url)[0], trust))
-        sent = await asyncio.gather(*[result(number) for number in old])
-        batch.results.update(zip(old, sent, strict=True))
-        results = [batch.results[number] for number in range(len(requests))]
-        return [each for each in results if not isinstance(each, SpeaksHttp1)]
+        return await asyncio.gather(*[result(number) for number in range(len(batch.results))])
 
-    async def _send_old(self, request: HttpRequest, trust: _Trust) -> HttpResponse | TransportError:
-        patience = self._patience
-        try:
-            async with self._old_pool(trust).stream(
-                request.method,
-                request.url,
-                headers=[(name.encode(), value.encode()) for name, value in request.headers],
-                content=request.body,
-                extensions={
-                    "timeout": {
-                        "connect": patience.connect,
-                        "write": patience.reply,
-                        "read": patience.reply,
-                        "pool": patience.queue,
-                    }
-                },
-            ) as response:
-                body = bytearray()
-                async for chunk in response.aiter_stream():
-                    body += chunk
-                    if len(body) >= MAX_BODY_BYTES:
-                        break
-        except EgressDenied as denied:
-            return denied
-        except (
-            httpcore.ConnectError,
-            httpcore.ConnectTimeout,
-            httpcore.PoolTimeout,
-            httpcore.UnsupportedProtocol,
-            ssl.SSLError,
-            TypeError,
-            ValueError,  # an authority that is none, or characters that no address has
-        ) as problem:
-            return NotProcessed(type(problem).__name__)
-        except (
-            httpcore.NetworkError,
-            httpcore.TimeoutException,
-            httpcore.ProtocolError,
-            httpcore.ConnectionNotAvailable,
-        ) as problem:
-            return Ambiguous(type(problem).__name__)
-        return HttpResponse(
-            status=response.status,
-            headers=tuple(
-                (name.decode("latin-1").lower(), value.decode("latin-1"))
-                for name, value in response.headers
-            ),
-            body=bytes(body[:MAX_BODY_BYTES]),
-        )
+    def _http1_of(self, trust: _Trust) -> Http1:
+        """
+        The connections with this trust.
 
-    def _old_pool(self, trust: _Trust) -> httpcore.AsyncConnectionPool:
-        if trust not in self._old:
-            ca, guarded = trust
-            self._old[trust] = httpcore.AsyncConnectionPool(
-                ssl_context=_trusting(ca),
-                max_connections=200,
-                keepalive_expiry=self._patience.unused,
-                network_backend=GuardedBackend(self._allowed) if guarded else None,
-            )
-        return self._old[trust]
+        Raises:
+            ValueError: As for ``_context``.
+        """
+        if trust not in self._http1:
+            allowed = self._allowed if trust[2] else None
+            self._http1[trust] = Http1(_context(*trust[:2]), self._patience, allowed=allowed)
+        return self._http1[trust]
 
 
-def _trusting(ca: str | None) -> ssl.SSLContext:
-    trust = ssl.create_default_context()
-    if ca is not None:
-        trust.load_verify_locations(cadata=ca)
-    return trust
-
-
-def _split(url: str) -> tuple[str, str, str]:
+def _context(ca: str | None, certificate: str | None) -> ssl.SSLContext:
     """
-    Origin, authority and path of an absolute address, the path with its query.
+    Whom a connection trusts, and who it says that we are.
 
     Raises:
-        ValueError: It is none, or has characters that no address may have.
+        ValueError: ``ssl.SSLError`` among them: a text is not what it should be.
     """
-    scheme, separator, rest = url.partition("://")
-    authority, _, path = rest.partition("/")
-    if not separator or not authority or not authority.isascii() or not authority.isprintable():
-        raise ValueError("not an absolute address")
-    if "?" in authority or "#" in authority or "@" in authority or " " in authority:
-        raise ValueError("an address of an odd form")
-    path = path.partition("#")[0]
-    if not path.isascii() or not path.isprintable() or " " in path:
-        raise ValueError("an address with characters that must be escaped")
-    return f"{scheme}://{authority}", authority, f"/{path}"
-
-
-def _template(method: str, authority: str, headers: Sequence[tuple[str, str | None]]) -> Template:
-    fields: list[tuple[bytes, bytes | None]] = [
-        (b":method", method.encode("ascii")),
-        (b":scheme", b"https"),
-        (b":authority", authority.encode("ascii")),
-        (b":path", None),
-    ]
-    for name, value in headers:
-        if not name.isprintable() or not (value is None or value.isprintable()):
-            raise ValueError(f"{name} has characters that no header field may have")
-        fields.append((name.encode("ascii"), None if value is None else value.encode()))
-    return Template((*fields, (b"content-length", None)), None)
+    context = ssl.create_default_context()
+    if ca is not None:
+        context.load_verify_locations(cadata=ca)
+    if certificate is not None:
+        # OpenSSL reads a chain from files only; this one is ours alone, and gone at once.
+        descriptor, path = tempfile.mkstemp()
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                file.write(certificate)
+            context.load_cert_chain(path)
+        finally:
+            Path(path).unlink()
+    return context

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
+from heliograph.gateways.reply import read_object, read_words
 from heliograph.wire import http2
 from heliograph.wire.http import HttpResponse
 from heliograph.wire.http2 import End, Key, Template
@@ -37,7 +38,9 @@ class Patience:
     idle: float = 3600.0
     """Without traffic before we ask for a sign of life: Apple's advice is an hour."""
     unused: float = 300.0
-    """Without traffic before a connection is closed that is not made to last."""
+    """Without a request before a connection is closed that is not made to last."""
+    forgotten: float = 86_400.0
+    """Without a request before any other is: its key may be out of use."""
     stall: float = 10.0
     """Without any byte while replies are due before we ask for a sign of life."""
     pong: float = 10.0
@@ -91,6 +94,8 @@ class Link(asyncio.Protocol):
         """Whether a request was ever answered here."""
         self.lost: asyncio.Future[None] = self._loop.create_future()
         """Done when the connection is gone."""
+        self._used_at = self._active_at
+        """When the last request went out."""
 
     # --- what the pool may ask and do ------------------------------------------------
 
@@ -113,6 +118,15 @@ class Link(asyncio.Protocol):
     def open_streams(self) -> int:
         """How many requests are under way."""
         return self._rules.open_streams
+
+    @property
+    def farewell(self) -> str:
+        """Why the connection came to an end: in the peer's words if it said any."""
+        if self._rules.goaway is None:
+            return self._rules.closed_because
+        said = read_words(read_object(self._rules.goaway.debug).get("reason"))
+        code = http2.ErrorCode.name_of(self._rules.goaway.code)
+        return f"GOAWAY {said or code}"
 
     def send(self, template: Template, requests: Sequence[tuple[Key, Sequence[bytes]]]) -> int:
         """Take requests as far as there is room; ``flush`` sends them."""
@@ -193,7 +207,7 @@ class Link(asyncio.Protocol):
         last, part = self._rules.last_stream_id, self._patience.reply / _MARKS
         if not self._rules.open_streams or (self._marks and self._marks[-1][1] >= last):
             return
-        self._active_at = now = self._loop.time()
+        self._active_at = self._used_at = now = self._loop.time()
         due_at = now + self._patience.reply + part
         if self._marks and due_at - self._marks[-1][0] < part:
             due_at, _ = self._marks.pop()  # soon after the last: share its mark
@@ -215,7 +229,7 @@ class Link(asyncio.Protocol):
             self._die("no sign of life")
             return
         self._give_up(now)
-        if not self._is_lasting and self._is_unused(now):
+        if self._is_unused(now):
             self.close("unused")
             return
         rest = patience.idle if self._is_lasting else patience.unused
@@ -240,7 +254,8 @@ class Link(asyncio.Protocol):
             self._on_change(self)  # their places are free
 
     def _is_unused(self, now: float) -> bool:
-        return not self._rules.open_streams and self._active_at + self._patience.unused <= now
+        kept = self._patience.forgotten if self._is_lasting else self._patience.unused
+        return not self._rules.open_streams and self._used_at + kept <= now
 
     def _die(self, reason: str) -> None:
         """Leave without waiting for a peer that is not there."""

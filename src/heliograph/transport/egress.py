@@ -8,10 +8,11 @@ network.
 """
 
 import asyncio
+import contextlib
 import ipaddress
 import socket
-from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Final, TypeVar
 
 import httpcore
 
@@ -19,6 +20,8 @@ from heliograph.errors import EgressDenied
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_Connection = TypeVar("_Connection")
 
 _SITE_LOCAL: Final = ipaddress.IPv6Network("fec0::/10")
 """What came before unique local addresses (RFC 3879); Python takes it for public."""
@@ -53,9 +56,11 @@ def _unwrap(address: _Address) -> _Address:
     return address
 
 
-async def resolve(host: str, port: int, allowed: Sequence[Network]) -> str:
+async def resolve(host: str, port: int, allowed: Sequence[Network]) -> list[str]:
     """
-    The address of a stranger's host, checked; resolved anew each time.
+    The addresses of a stranger's host, checked, the one to try first in front; at least one.
+
+    They are resolved anew each time.
 
     Raises:
         EgressDenied: It, or another of its addresses, is not public.
@@ -65,10 +70,31 @@ async def resolve(host: str, port: int, allowed: Sequence[Network]) -> str:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except ValueError as problem:
         raise OSError("a name that cannot be") from problem
-    addresses = [str(entry[4][0]).partition("%")[0] for entry in found]
+    addresses = list(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found))
     if not addresses or not all(is_allowed(each, allowed) for each in addresses):
         raise EgressDenied("the endpoint's address is not public")
-    return addresses[0]
+    return addresses
+
+
+async def first_reached(
+    addresses: Sequence[str],
+    connect: Callable[[str], Awaitable[_Connection]],
+    *,
+    failures: tuple[type[Exception], ...] = (OSError,),
+) -> _Connection:
+    """
+    A connection to the first address that can be reached.
+
+    Args:
+        addresses: At least one.
+        connect: How to connect to one.
+        failures: What it raises if it cannot; for the last address that is passed on.
+    """
+    *others, last = addresses
+    for address in others:
+        with contextlib.suppress(*failures):
+            return await connect(address)
+    return await connect(last)
 
 
 class GuardedBackend(httpcore.AsyncNetworkBackend):
@@ -89,9 +115,14 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         """Resolve, check, and connect to the very address that was checked."""
         try:
-            address = await resolve(host, port, self._allowed)
+            addresses = await resolve(host, port, self._allowed)
         except OSError as problem:
             raise httpcore.ConnectError(str(problem)) from problem
-        return await self._network.connect_tcp(
-            address, port, timeout, local_address, socket_options
-        )
+
+        async def connect(address: str) -> httpcore.AsyncNetworkStream:
+            return await self._network.connect_tcp(
+                address, port, timeout, local_address, socket_options
+            )
+
+        failures = (httpcore.ConnectError, httpcore.ConnectTimeout)
+        return await first_reached(addresses, connect, failures=failures)

@@ -10,12 +10,17 @@ Connections to one origin, and the requests that wait for a place on them.
 """
 
 import asyncio
+import itertools
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Protocol
 
+from prometheus_client import Gauge
+
 from heliograph.errors import Ambiguous, EgressDenied, NotProcessed, TransportError
+from heliograph.logs import Event
+from heliograph.logs import get as log
 from heliograph.transport.connection import Link, Patience
 from heliograph.wire.http import HttpResponse
 from heliograph.wire.http2 import End, Key, Template, Uncertain, Unprocessed
@@ -47,32 +52,44 @@ class Dial(Protocol):
 
 Result = HttpResponse | TransportError | SpeaksHttp1
 
+_NOT_YET: Final = NotProcessed("not sent yet")
 
-@dataclass(slots=True, eq=False)
+
 class Batch:
-    """Requests that were sent together; they are numbered from 0."""
+    """Requests of one template that were sent together; they are numbered from 0."""
 
-    size: int
-    done: asyncio.Future[None]
-    results: dict[int, Result] = field(default_factory=dict)
-    sends: dict[int, int] = field(default_factory=dict)
-    """How often a request has gone out in vain, if it has."""
+    __slots__ = ("done", "left", "results", "sends", "template", "values")
+
+    def __init__(self, template: Template, values: Sequence[Sequence[bytes]]) -> None:
+        """Wait for as many results as there are values."""
+        self.template = template
+        self.values = values
+        self.results: list[Result] = [_NOT_YET] * len(values)
+        self.left = len(values)
+        self.sends: dict[int, int] = {}
+        """How often a request has gone out in vain, if it has."""
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def end(self, number: int, result: Result) -> None:
-        """Keep the result of one request."""
+        """Keep the result of one request; each has one."""
         self.results[number] = result
-        if len(self.results) == self.size and not self.done.done():
+        self.left -= 1
+        if not self.left:
+            self.finish()
+
+    def finish(self) -> None:
+        """Let go of whoever waits."""
+        if not self.done.done():
             self.done.set_result(None)
 
 
 @dataclass(slots=True)
 class _Group:
-    """Requests of one template that wait."""
+    """Requests of one batch that wait."""
 
     batch: Batch
-    template: Template
     requests: list[tuple[Key, Sequence[bytes]]]
-    """By keys that say all that is needed to send again: batch, number, template, values."""
+    """By batch and number, which is all that is needed to send again."""
     since: float
     taken: int = 0
 
@@ -89,8 +106,10 @@ class Pool:
         dial: Dial,
         patience: Patience,
         *,
-        max_links: int = MAX_LINKS,
-        is_lasting: bool = True,
+        max_links: int,
+        is_lasting: bool,
+        origin: str,
+        opened: Gauge,
     ) -> None:
         """
         Begin without a connection.
@@ -100,8 +119,12 @@ class Pool:
             patience: How long to wait for what.
             max_links: How many connections there may be.
             is_lasting: Whether to keep connections while there is nothing to send.
+            origin: What log lines call it.
+            opened: How many connections are open.
         """
         self._is_lasting = is_lasting
+        self._opened = opened
+        self._log = log().bind(origin=origin)
         self._dial = dial
         self._patience = patience
         self._max_links = max_links
@@ -124,14 +147,13 @@ class Pool:
             self._not_before <= self._loop.time()
         )
 
-    def submit(
-        self, batch: Batch, template: Template, requests: list[tuple[int, Sequence[bytes]]]
-    ) -> None:
-        """Send numbered requests of a batch as soon as there is room for them."""
-        keyed: list[tuple[Key, Sequence[bytes]]] = [
-            ((batch, number, template, values), values) for number, values in requests
-        ]
-        self._waiting.append(_Group(batch, template, keyed, self._loop.time()))
+    def submit(self, batch: Batch) -> None:
+        """Send the requests of a batch as soon as there is room for them."""
+        keys = zip(itertools.repeat(batch), itertools.count())
+        self._wait(list(zip(keys, batch.values)), batch)  # noqa: B905  (the first is endless)
+
+    def _wait(self, requests: list[tuple[Key, Sequence[bytes]]], batch: Batch) -> None:
+        self._waiting.append(_Group(batch, requests, self._loop.time()))
         if self._feed_soon is None:  # once for all that is submitted in one go
             self._feed_soon = self._loop.call_soon(self._feed)
 
@@ -170,7 +192,7 @@ class Pool:
             group = self._waiting[0]
             if not group.batch.done.cancelled():
                 requests = group.requests[group.taken : group.taken + room]
-                taken = link.send(group.template, requests)
+                taken = link.send(group.batch.template, requests)
                 group.taken += taken
                 room -= taken
                 if not taken:
@@ -180,22 +202,23 @@ class Pool:
         link.flush()
 
     def _ended(self, ended: list[tuple[Key, End]]) -> None:
-        for (batch, number, template, values), end in ended:
+        for (batch, number), end in ended:
             if type(end) is HttpResponse:
-                batch.end(number, end)
+                batch.results[number] = end  # as ``end`` does, for there is one for every device
+                batch.left -= 1
+                if not batch.left:
+                    batch.finish()
             elif isinstance(end, Unprocessed):
-                self._send_again(batch, number, template, values, end.reason)
+                self._send_again(batch, number, end)
             elif isinstance(end, Uncertain):
                 batch.end(number, Ambiguous(end.reason))
 
-    def _send_again(
-        self, batch: Batch, number: int, template: Template, values: Sequence[bytes], reason: str
-    ) -> None:
+    def _send_again(self, batch: Batch, number: int, end: Unprocessed) -> None:
         sends = batch.sends[number] = batch.sends.get(number, 0) + 1
         if sends >= SENDS or self._is_closed:
-            batch.end(number, NotProcessed(reason))
+            batch.end(number, NotProcessed(end.reason, said=end.debug))
             return
-        self.submit(batch, template, [(number, values)])
+        self._wait([((batch, number), batch.values[number])], batch)
 
     # --- links -----------------------------------------------------------------------
 
@@ -204,7 +227,10 @@ class Pool:
             self._links.remove(link)
             self._leaving.add(link)
         if link.lost.done():
-            self._leaving.discard(link)
+            if link in self._leaving:
+                self._leaving.discard(link)
+                self._opened.dec()
+                self._tell(Event.CONNECTION_LOST, link.farewell)
             if link.has_served:
                 self._failures = 0
             elif link.negotiated == "h2":
@@ -247,14 +273,17 @@ class Pool:
             self._fail_waiting(denied)
         except (OSError, ValueError) as problem:  # of TLS, of time, or of a name that is none
             self._pause()
+            reason = "ConnectTimeout" if isinstance(problem, TimeoutError) else "ConnectError"
+            self._tell(Event.CONNECTION_FAILED, reason)
             if not self._links:
-                is_late = isinstance(problem, TimeoutError)
-                self._fail_waiting(NotProcessed("ConnectTimeout" if is_late else "ConnectError"))
+                self._fail_waiting(NotProcessed(reason))
         else:
             if link.negotiated != "h2":
                 self._fail_waiting(SpeaksHttp1())
             elif not link.lost.done():
                 self._links.append(link)
+                self._opened.inc()
+                self._log.debug(Event.CONNECTION_OPENED)
             self._feed()
 
     async def _connect(self, link: Link) -> None:
@@ -263,6 +292,13 @@ class Pool:
                 await self._dial(lambda: link)
         finally:
             self._opening = None
+
+    def _tell(self, event: Event, reason: str) -> None:
+        """Log what an operator may want to know: not of strangers, nor of our own goodbyes."""
+        if self._is_lasting and not self._is_closed:
+            self._log.info(event, reason=reason)
+        else:
+            self._log.debug(event, reason=reason)
 
     def _pause(self) -> None:
         """Let time pass before the next opening."""
@@ -276,7 +312,7 @@ class Pool:
             self._fail(group, result)
 
     def _fail(self, group: _Group, result: Result) -> None:
-        for (batch, number, _, _), _ in group.requests[group.taken :]:
+        for (batch, number), _ in group.requests[group.taken :]:
             batch.end(number, result)
 
     # --- time ------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """An HTTP exchange as two values, whatever carries it (RFC 9110)."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -22,7 +23,7 @@ class HttpResponse:
     """A whole reply."""
 
     status: int
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: Collection[tuple[str, str]] = ()
     """Lower-case names, in the order received."""
     body: bytes = b""
 

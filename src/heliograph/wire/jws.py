@@ -108,7 +108,7 @@ def load_p256_private_key(pem: str) -> ec.EllipticCurvePrivateKey:
         ValueError: It is not an unencrypted private key on P-256; the message says
             what it is instead, and repeats nothing of it.
     """
-    match _load_private_key(pem):
+    match load_private_key(pem):
         case ec.EllipticCurvePrivateKey(curve=ec.SECP256R1()) as key:
             return key
         case ec.EllipticCurvePrivateKey(curve=curve):
@@ -125,7 +125,7 @@ def load_rsa_private_key(pem: str) -> rsa.RSAPrivateKey:
         ValueError: It is not an unencrypted RSA private key of at least 2,048 bits;
             the message says what it is instead, and repeats nothing of it.
     """
-    match _load_private_key(pem):
+    match load_private_key(pem):
         case rsa.RSAPrivateKey(key_size=bits) as key if bits >= MIN_RSA_BITS:
             return key
         case rsa.RSAPrivateKey(key_size=bits):
@@ -134,12 +134,13 @@ def load_rsa_private_key(pem: str) -> rsa.RSAPrivateKey:
             raise ValueError("the key is not an RSA key; RS256 needs one")
 
 
-def base64url(data: bytes) -> str:
-    """Bytes in the URL-safe alphabet without padding (RFC 7515 §2)."""
-    return urlsafe_b64encode(data).rstrip(b"=").decode()
+def load_private_key(pem: str) -> PrivateKeyTypes:
+    """
+    The key in a PEM text, of whatever kind.
 
-
-def _load_private_key(pem: str) -> PrivateKeyTypes:
+    Raises:
+        ValueError: It is not an unencrypted private key; the message repeats nothing of it.
+    """
     if "PUBLIC KEY-----" in pem:
         raise ValueError("this is a public key; a private key is needed")
     try:
@@ -148,6 +149,11 @@ def _load_private_key(pem: str) -> PrivateKeyTypes:
         raise ValueError("the private key is encrypted; it must have no password") from error
     except (ValueError, UnsupportedAlgorithm) as error:
         raise ValueError("this is not a private key in PEM form") from error
+
+
+def base64url(data: bytes) -> str:
+    """Bytes in the URL-safe alphabet without padding (RFC 7515 §2)."""
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def _signing_input(

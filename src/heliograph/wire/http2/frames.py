@@ -37,6 +37,14 @@ class Kind(IntEnum):
     CONTINUATION = 9
 
 
+OF_CONNECTION: Final = frozenset({Kind.SETTINGS, Kind.PING, Kind.GOAWAY})
+_OF_STREAMS: Final = frozenset(
+    {Kind.DATA, Kind.HEADERS, Kind.PRIORITY, Kind.RST_STREAM, Kind.CONTINUATION}
+)
+"""Which streams they make sense on; WINDOW_UPDATE is for both, and unknown frames are ignored."""
+
+_SIZES: Final[dict[int, int]] = {Kind.RST_STREAM: 4, Kind.PING: 8, Kind.WINDOW_UPDATE: 4}
+
 END_STREAM: Final = 0x1
 ACK: Final = 0x1
 END_HEADERS: Final = 0x4
@@ -85,6 +93,23 @@ class ProtocolError(Exception):
     def __init__(self, code: ErrorCode, rule: str) -> None:
         super().__init__(rule)
         self.code = code
+
+
+def check_shape(kind: int, stream_id: int, length: int) -> None:
+    """
+    Refuse frames of a wrong size, or on a stream where they make no sense (§6).
+
+    Raises:
+        ProtocolError: It is one.
+    """
+    if (
+        length != _SIZES.get(kind, length)
+        or (kind == Kind.SETTINGS and length % 6)
+        or (kind == Kind.GOAWAY and length < 8)  # noqa: PLR2004
+    ):
+        raise ProtocolError(ErrorCode.FRAME_SIZE_ERROR, "a frame of the wrong size")
+    if (kind in _OF_STREAMS and stream_id == 0) or (kind in OF_CONNECTION and stream_id != 0):
+        raise ProtocolError(ErrorCode.PROTOCOL_ERROR, "a frame on the wrong stream")
 
 
 def frame(kind: Kind, flags: int, stream_id: int, payload: bytes = b"") -> bytes:

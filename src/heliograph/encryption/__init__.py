@@ -1,0 +1,1 @@
+"""Encryption of web messages, in this process or in processes of its own."""

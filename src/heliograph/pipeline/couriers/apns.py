@@ -1,0 +1,168 @@
+"""Apple's devices: one parcel for each environment and topic."""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import cast
+
+from heliograph.gateways import apns
+from heliograph.gateways.apple_certificate import TOKEN_ONLY_PUSH_TYPES
+from heliograph.gateways.contract import (
+    Gone,
+    Interrupted,
+    Outcome,
+    Refused,
+    Rejected,
+    Sent,
+    Suspect,
+)
+from heliograph.model import (
+    ApnsAddress,
+    ApnsCredentials,
+    ApnsIdentity,
+    ApnsMessage,
+    DeviceNumber,
+    Environment,
+    PublishId,
+    delivery_ids,
+)
+from heliograph.pipeline.couriers.contract import SENT, Outcomes, Parcel, Values, addressed
+from heliograph.storage.devices import Device
+from heliograph.transport.client import Destination
+from heliograph.transport.tokens import ProviderTokens
+from heliograph.wire.http import HttpResponse
+
+
+class ApnsCourier:
+    """One publish on its way to Apple's devices."""
+
+    def __init__(
+        self,
+        publish: PublishId,
+        message: ApnsMessage,
+        credentials: ApnsIdentity,
+        *,
+        tokens: ProviderTokens,
+    ) -> None:
+        """Carry a message, and what proves who we are."""
+        self._delivery_id = delivery_ids(publish)
+        self._message = message
+        self._credentials = credentials
+        self._tokens = tokens
+        self._home = apns.home(credentials)
+        self._elsewhere: set[DeviceNumber] = set()
+        """Those who are tried in the environment that they were not thought to be in."""
+
+    async def pack(self, devices: Sequence[Device], outcomes: Outcomes) -> AsyncIterator[Parcel]:
+        """Parcels by environment and topic."""
+        sorted_out: dict[tuple[Environment | None, str | None, bool], list[Device]]
+        sorted_out = defaultdict(list)
+        for device in devices:
+            address = cast("ApnsAddress", device.address)
+            is_elsewhere = device.number in self._elsewhere
+            sorted_out[address.environment, address.topic, is_elsewhere].append(device)
+        for (known, bundle_id, is_elsewhere), some in sorted_out.items():
+            environment = known or self._home
+            if is_elsewhere:
+                environment = apns.OTHER[environment]
+            if unfit := self._unfit(environment):
+                outcomes.update(dict.fromkeys((device.number for device in some), unfit))
+                continue
+            topic = apns.topic(self._message, bundle_id or self._credentials.topic)
+            accepted = Sent(environment=environment) if is_elsewhere else SENT
+            yield self._parcel(environment, topic, some, outcomes, accepted=accepted)
+
+    def judge(
+        self, parcel: Parcel, device: Device, response: HttpResponse, now: datetime
+    ) -> Outcome:
+        """As the gateway says; after trying both environments, as both of them say."""
+        outcome = apns.outcome(response, now=now)
+        if isinstance(outcome, Sent):
+            return parcel.accepted
+        if device.number not in self._elsewhere:
+            return outcome
+        match outcome:
+            case Suspect(reason=apns.WRONG_ENVIRONMENT as reason):
+                return Gone(f"{reason} in both environments", now)
+            case Refused() | Rejected():
+                # The key may not be good there, and that is no news of the lane.
+                return Suspect(apns.WRONG_ENVIRONMENT)
+            case _:
+                return outcome
+
+    def goodbye(self, said: bytes) -> Outcome | None:
+        """As the gateway says."""
+        return apns.goodbye(said)
+
+    def goes_again(self, device: Device, outcome: Outcome) -> bool:
+        """What the connection or the token failed; once, what may be in the other environment."""
+        match outcome:
+            case Interrupted():
+                if outcome.renew_token and isinstance(self._credentials, ApnsCredentials):
+                    self._tokens.renew(self._credentials)
+                return True
+            case Suspect(reason=apns.WRONG_ENVIRONMENT) if self._has_two_environments:
+                if device.number not in self._elsewhere:
+                    self._elsewhere.add(device.number)
+                    return True
+        return False
+
+    def _unfit(self, environment: Environment) -> Outcome | None:
+        """Why these credentials send nothing there; None if they may."""
+        if environment not in apns.environments(self._credentials):
+            return Refused("BadCertificateEnvironment")
+        is_token = isinstance(self._credentials, ApnsCredentials)
+        if not is_token and self._message.push_type in TOKEN_ONLY_PUSH_TYPES:
+            return Rejected("PushTypeNeedsToken")
+        return None
+
+    @property
+    def _has_two_environments(self) -> bool:
+        good_in = apns.environments(self._credentials)
+        return len({apns.base(self._credentials, each) for each in good_in}) > 1
+
+    def _parcel(
+        self,
+        environment: Environment,
+        topic: str,
+        devices: Sequence[Device],
+        outcomes: Outcomes,
+        *,
+        accepted: Outcome,
+    ) -> Parcel:
+        credentials = self._credentials
+        origin, prefix = apns.place(credentials, environment)
+        token = None
+        if isinstance(credentials, ApnsCredentials):
+            token = self._tokens.current(credentials)
+
+        delivery_id = self._delivery_id
+
+        def write(devices: Sequence[Device]) -> list[Values]:
+            return [
+                apns.values(prefix, cast("ApnsAddress", each.address), delivery_id(each.number))
+                for each in devices
+            ]
+
+        fit, written = addressed(devices, write, outcomes)
+        return Parcel(
+            destination(credentials, origin),
+            apns.template(
+                self._message,
+                origin=origin,
+                topic=topic,
+                token=token,
+            ),
+            fit,
+            written,
+            accepted,
+        )
+
+
+def destination(credentials: ApnsIdentity, origin: str) -> Destination:
+    """Connections to Apple as one key or certificate, which are shared with no other."""
+    if isinstance(credentials, ApnsCredentials):
+        identity = f"{credentials.team_id}/{credentials.key_id}"
+        return Destination(origin, ca=credentials.ca, identity=identity, gateway="apns")
+    shown = f"{credentials.certificate.rstrip()}\n{credentials.key}"
+    return Destination(origin, ca=credentials.ca, certificate=shown, gateway="apns")

@@ -1,0 +1,88 @@
+"""What every courier does."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from heliograph.gateways.contract import Outcome, Sent, Suspect
+from heliograph.model import DeviceNumber
+from heliograph.storage.devices import Device
+from heliograph.transport.client import Destination
+from heliograph.wire.http import HttpResponse
+from heliograph.wire.http2 import Template
+
+SENT = Sent()
+
+Outcomes = dict[DeviceNumber, Outcome]
+
+Values = Sequence[bytes]
+"""What one device puts into a template."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What goes to one destination: what its requests share, and what each has of its own."""
+
+    destination: Destination
+    template: Template
+    devices: Sequence[Device]
+    values: Sequence[Values]
+    accepted: Outcome = SENT
+    """What it means if a device's request is taken."""
+
+
+class Courier(Protocol):
+    """Takes one publish to devices of one gateway."""
+
+    def pack(self, devices: Sequence[Device], outcomes: Outcomes) -> AsyncIterator[Parcel]:
+        """
+        Parcels for these devices, as fast as they may go out.
+
+        A device that cannot be sent to is in no parcel: its outcome is put into
+        ``outcomes`` at once.
+        """
+
+    def judge(
+        self, parcel: Parcel, device: Device, response: HttpResponse, now: datetime
+    ) -> Outcome:
+        """What a reply that came just now means for one device; never raises."""
+
+    def goodbye(self, said: bytes) -> Outcome | None:
+        """What a connection's last words mean for those it did not process; None if nothing."""
+
+    def goes_again(self, device: Device, outcome: Outcome) -> bool:
+        """
+        Whether the device is to be sent to once more at once.
+
+        Asked once for each outcome, it also does what must be done before, such as
+        having a token made anew.
+        """
+
+
+def addressed(
+    devices: Sequence[Device],
+    write: Callable[[Sequence[Device]], list[Values]],
+    outcomes: Outcomes,
+) -> tuple[Sequence[Device], list[Values]]:
+    """
+    Devices and their values, but for those whose address cannot be written.
+
+    Args:
+        devices: Any.
+        write: The values of devices; raises ``ValueError`` if it cannot write one.
+        outcomes: Where to say so.
+    """
+    with contextlib.suppress(ValueError):
+        return devices, write(devices)
+    fit: list[Device] = []
+    written: list[Values] = []
+    for device in devices:
+        try:
+            written += write([device])
+        except ValueError:
+            outcomes[device.number] = Suspect("UnusableAddress")
+        else:
+            fit.append(device)
+    return fit, written
