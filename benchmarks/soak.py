@@ -9,7 +9,7 @@ often as four ordinary hours would: see ``ORDINARY``.
 In the end, as measured after a warm-up of the same kind:
 
 * as many tasks and file descriptors are there as in the beginning, not one more;
-* while it is still connected, no service has more connections than the pool allows;
+* once the last send is answered, no more connections are open than the pools allow;
 * memory is where it was, within a margin.
 
 The exit status says whether all of this is so.
