@@ -8,7 +8,7 @@ JUDGES := tests/judges/node
 JUDGES_READY := $(JUDGES)/node_modules/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench bench-embedded fmt lock clean
+.PHONY: help run demo test check bench bench-embedded faults soak judges-debian fmt lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,16 @@ bench: $(JUDGES_READY) ## Measure what sending costs: our sender and others, in 
 
 bench-embedded: $(READY) ## Measure the embedded server from publish to screen
 	$(BIN)/python benchmarks/embedded.py
+
+faults: $(READY) ## Send 100,000 notifications through every fault; SEED=7 repeats a run
+	PYTHONPATH=.:tests $(BIN)/python -m benchmarks.faults $(if $(SEED),--seed $(SEED))
+
+soak: $(READY) ## Meet four hours' worth of broken connections in five minutes
+	PYTHONPATH=.:tests $(BIN)/python -m benchmarks.soak
+
+judges-debian: $(READY) ## Send to Debian's nghttpd (apt-get install nghttp2-server)
+	@command -v nghttpd >/dev/null || { echo "nghttpd is missing: apt-get install nghttp2-server"; exit 1; }
+	$(BIN)/pytest tests/judges/nghttpd.py
 
 fmt: $(READY) ## Format and mend what can be mended by machine
 	$(BIN)/ruff format .

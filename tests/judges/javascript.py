@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final  # what a judge answers is JSON
 
@@ -12,6 +14,33 @@ PATIENCE_SECONDS: Final = 30
 
 _NODE: Final = Path(ROOT_DIR) / "bin" / "node"
 _SCRIPTS: Final = Path(__file__).parent / "node"
+
+
+@asynccontextmanager
+async def serving(script: str, order: object) -> AsyncIterator[asyncio.subprocess.Process]:
+    """
+    A script that runs until its input ends; killed if that does not end it.
+
+    Args:
+        script: Its name, without the extension.
+        order: The JSON that is its first line of input.
+    """
+    process = await asyncio.create_subprocess_exec(
+        _NODE,
+        _SCRIPTS / f"{script}.mjs",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=2**26,  # what it has to say at its end is one line
+        env={},
+    )
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(order).encode() + b"\n")
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
 
 
 async def ask(script: str, question: object, *, ca_file: Path | None = None) -> Any:

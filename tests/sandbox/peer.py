@@ -55,8 +55,18 @@ class Peer:
         """Send bytes of the test's own making."""
         self._writer.write(data)
 
+    def abort(self) -> None:
+        """Leave without a word."""
+        self._writer.transport.abort()
+
     def ask(self, path: str, headers: dict[str, str], body: bytes = b"") -> int:
         """Put a request in the buffer; `flush` sends it."""
+        stream_id = self.begin(path, headers)
+        self.connection.send_data(stream_id, body, end_stream=True)
+        return stream_id
+
+    def begin(self, path: str, headers: dict[str, str]) -> int:
+        """Put a request without its body in the buffer."""
         stream_id = self.connection.get_next_available_stream_id()
         pseudo = [
             (":method", "POST"),
@@ -65,7 +75,6 @@ class Peer:
             (":path", path),
         ]
         self.connection.send_headers(stream_id, [*pseudo, *headers.items()])
-        self.connection.send_data(stream_id, body, end_stream=True)
         return stream_id
 
     async def until(self, kind: type[EventT], *, stream_id: int | None = None) -> EventT:

@@ -1,3 +1,4 @@
+import asyncio
 import json
 
 import httpx
@@ -6,18 +7,21 @@ from h2.errors import ErrorCodes
 from h2.events import (
     ConnectionTerminated,
     DataReceived,
+    PingAckReceived,
     RemoteSettingsChanged,
     ResponseReceived,
     StreamEnded,
     StreamReset,
+    WindowUpdated,
 )
 from h2.settings import SettingCodes
 
 from heliograph.sandbox import Credentials, Sandbox
 from heliograph.sandbox.devices import Device, Platform
+from heliograph.sandbox.exchange import Gateway
 from heliograph.sandbox.scenario import Fault, FaultName, Plan
 from heliograph.sandbox.server import utc_now
-from sandbox.peer import Peer
+from sandbox.peer import PATIENCE_SECONDS, Peer
 from sandbox.senders import provider_token
 
 ALERT = b'{"aps":{"alert":"Hello"}}'
@@ -185,6 +189,72 @@ async def test_fewer_streams_fault(sandbox: Sandbox, apple: Apple) -> None:
 
         assert 3 == await streams_allowed(peer)
         assert "200" == await status_of(peer, stream_id)
+
+
+async def test_smaller_windows_fault(sandbox: Sandbox, apple: Apple) -> None:
+    """From then on a body goes out in pieces, each once the window has opened again."""
+    apple.faults(Fault(FaultName.SMALLER_WINDOWS, times=1, window_bytes=8))
+    async with Peer.connected(apple.url, sandbox.authority) as peer:
+        status = await status_of(peer, _flushed(peer, apple.push(peer)))
+        later = peer.begin(f"/3/device/{apple.phone.key}", apple.headers)
+        windows = []
+        for at in range(0, len(ALERT), 8):
+            windows.append(peer.connection.local_flow_control_window(later))
+            peer.connection.send_data(later, ALERT[at : at + 8], end_stream=at + 8 >= len(ALERT))
+            peer.flush()
+            if at + 8 < len(ALERT):
+                await peer.until(WindowUpdated, stream_id=later)
+
+        assert ("200", [8] * 4) == (status, windows)
+        assert "200" == await status_of(peer, later)
+
+
+async def test_stall_fault(sandbox: Sandbox, apple: Apple) -> None:
+    """The request is never answered; what was sent behind it is read after the stall."""
+    apple.faults(Fault(FaultName.STALL, times=1, delay_seconds=0.05))
+    async with Peer.connected(apple.url, sandbox.authority) as peer:
+        await streams_allowed(peer)
+        stalled = _flushed(peer, apple.push(peer))
+        peer.connection.reset_stream(stalled, ErrorCodes.CANCEL)
+        later = _flushed(peer, apple.push(peer))
+
+        assert "200" == await status_of(peer, later)
+    assert 1 == len(sandbox.inbox)
+
+
+@pytest.mark.parametrize("name", [FaultName.STALL, FaultName.SLOW_READS])
+async def test_a_connection_that_rests_answers_no_ping(
+    sandbox: Sandbox, apple: Apple, name: FaultName
+) -> None:
+    """While one connection reads nothing, another is answered at once."""
+    apple.faults(Fault(name, times=1, delay_seconds=60))
+    async with (
+        Peer.connected(apple.url, sandbox.authority) as resting,
+        Peer.connected(apple.url, sandbox.authority) as other,
+    ):
+        _flushed(resting, apple.push(resting))
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not sandbox.stats.of(Gateway.APNS).faults[name]:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        for peer in (resting, other):
+            peer.connection.ping(bytes(8))
+            peer.flush()
+        await other.until(PingAckReceived)
+
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):  # what has come already is read all the same
+                await resting.until(PingAckReceived)
+        resting.abort()  # it would not answer a goodbye either
+
+
+async def test_slow_reads_fault(sandbox: Sandbox, apple: Apple) -> None:
+    """However slowly the connection reads, everything on it is answered."""
+    apple.faults(Fault(FaultName.SLOW_READS, times=1, delay_seconds=0.02))
+    async with Peer.connected(apple.url, sandbox.authority) as peer:
+        statuses = [await status_of(peer, _flushed(peer, apple.push(peer))) for _ in range(3)]
+
+        assert ["200"] * 3 == statuses
+    assert 3 == len(sandbox.inbox)
 
 
 async def test_disconnect_fault(sandbox: Sandbox, apple: Apple) -> None:

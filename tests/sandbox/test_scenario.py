@@ -123,6 +123,9 @@ def test_empty_plans(body: bytes) -> None:
         ('{"faults": [{"fault": "reset", "status": 500}]}', "`status` means nothing for `reset`"),
         ('{"faults": [{"fault": "answer"}]}', "`answer` needs `status`"),
         ('{"faults": [{"fault": "slow"}]}', "`slow` needs `delay_seconds`"),
+        ('{"faults": [{"fault": "stall"}]}', "`stall` needs `delay_seconds`"),
+        ('{"faults": [{"fault": "slow_reads"}]}', "`slow_reads` needs `delay_seconds`"),
+        ('{"faults": [{"fault": "slow", "window_bytes": 1}]}', "`window_bytes` means nothing"),
         ('{"faults": [{"fault": "redirect"}]}', "`redirect` needs `location`"),
         ('{"faults": [{"fault": "bad_token", "gateway": "oauth"}]}', "no devices"),
         ('{"faults": [{"fault": "reset", "gateway": "oauth", "token": "x"}]}', "no devices"),
@@ -142,6 +145,8 @@ def test_every_fault_can_be_asked_for(name: FaultName) -> None:
     needs = {
         FaultName.ANSWER: ', "status": 500',
         FaultName.SLOW: ', "delay_seconds": 1',
+        FaultName.SLOW_READS: ', "delay_seconds": 1',
+        FaultName.STALL: ', "delay_seconds": 1',
         FaultName.REDIRECT: ', "location": "/"',
     }
     body = f'{{"faults": [{{"fault": "{name}"{needs.get(name, "")}}}]}}'

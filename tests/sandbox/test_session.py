@@ -11,6 +11,7 @@ from heliograph.sandbox.exchange import (
     Request,
     Reset,
     Silence,
+    Stall,
 )
 from heliograph.sandbox.scenario import Fault, FaultName, Plan, Scenario
 from heliograph.sandbox.session import (
@@ -26,7 +27,7 @@ from heliograph.wire.http import HttpResponse
 from sandbox.senders import NOW
 
 GOOD = HttpResponse(200)
-FAULTY = HttpResponse(503)
+FAULTY = HttpResponse(503, body=b'{"reason":1}')
 
 
 class Parrot:
@@ -104,7 +105,7 @@ def test_refused_request_meets_no_fault() -> None:
         (Fault(FaultName.UNREGISTERED, delay_seconds=2), Answer(FAULTY, 2, 100), False),
         (
             Fault(FaultName.UNAVAILABLE, retry_after=9),
-            Answer(HttpResponse(503, (("retry-after", "9"),)), streams=100),
+            Answer(HttpResponse(503, (("retry-after", "9"),), FAULTY.body), streams=100),
             False,
         ),
         (Fault(FaultName.SLOW, delay_seconds=2), Answer(GOOD, 2, 100), True),
@@ -117,6 +118,19 @@ def test_refused_request_meets_no_fault() -> None:
         (Fault(FaultName.GOAWAY, reason="BadCertificate"), GoAway("BadCertificate"), False),
         (Fault(FaultName.DISCONNECT), Disconnect(), False),
         (Fault(FaultName.NO_ANSWER), Silence(), False),
+        (Fault(FaultName.STALL, delay_seconds=2), Stall(2), False),
+        (
+            Fault(FaultName.SLOW_READS, delay_seconds=2),
+            Answer(GOOD, streams=100, reads_every_seconds=2),
+            True,
+        ),
+        (Fault(FaultName.SMALLER_WINDOWS), Answer(GOOD, 0, 100, 16), True),
+        (Fault(FaultName.SMALLER_WINDOWS, window_bytes=0), Answer(GOOD, 0, 100, 0), True),
+        (
+            Fault(FaultName.TRUNCATED_ERROR),
+            Answer(HttpResponse(503, body=b'{"reas'), streams=100),
+            False,
+        ),
     ],
 )
 def test_faults(fault: Fault, reaction: Reaction, delivered: bool) -> None:

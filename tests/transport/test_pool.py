@@ -74,6 +74,24 @@ async def test_a_refused_stream_is_sent_again() -> None:
         assert 4 == len(server.asked)
 
 
+async def test_the_place_of_a_request_that_is_given_up_is_used() -> None:
+    """A peer that allows one request and never answers it does not hold up the rest."""
+
+    def be_silent_once(asked: Asked) -> None:
+        if len(asked.connection.server.asked) > 1:
+            asked.answer()
+
+    patience = Patience(reply=0.3, queue=3)
+    async with (
+        scripted(AUTHORITY, be_silent_once, streams=1) as server,
+        client_of(patience) as client,
+    ):
+        results = await send(client, server, AUTHORITY, 3)
+
+        assert [Ambiguous, 200, 200] == statuses(results)
+        assert 1 == len(server.connections)
+
+
 async def test_a_request_is_not_sent_again_for_ever() -> None:
     """After a few refusals it is given back, as not processed."""
 

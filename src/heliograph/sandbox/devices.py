@@ -151,24 +151,38 @@ class Devices:
         name: str = "",
         topic: str | None = None,
         environment: AppleEnvironment | None = None,
+        key: str | None = None,
     ) -> Device:
-        """Make up a device of this platform; topic and environment are for Apple's only."""
+        """
+        Make up a device of this platform.
+
+        Args:
+            platform: Whose device it is.
+            now: When.
+            name: What a person calls it.
+            topic: The bundle id, for Apple's only.
+            environment: Which of Apple's two knows it.
+            key: Its canonical name, for runs that are to be repeated; else one that nobody
+                can guess.
+        """
         match platform:
             case Platform.APNS:
-                device = self._new(platform, secrets.token_hex(32), name, now)
+                device = self._new(platform, key or secrets.token_hex(32), name, now)
                 device.topic = topic or DEFAULT_TOPIC
                 device.environment = environment or AppleEnvironment.PRODUCTION
                 return device
             case Platform.FCM:
-                return self._new(platform, _fcm_token(), name, now)
+                return self._new(platform, key or _fcm_token(), name, now)
             case Platform.WEB:
-                device = self.add_browser(now=now, name=name, server_key=None)
+                device = self.add_browser(now=now, name=name, server_key=None, key=key)
                 device.browser_keys = BrowserKeys.generate()
                 return device
 
-    def add_browser(self, *, now: datetime, name: str, server_key: bytes | None) -> Device:
+    def add_browser(
+        self, *, now: datetime, name: str, server_key: bytes | None, key: str | None = None
+    ) -> Device:
         """A new subscription of a browser that keeps its own keys."""
-        device = self._new(Platform.WEB, secrets.token_urlsafe(24), name, now)
+        device = self._new(Platform.WEB, key or secrets.token_urlsafe(24), name, now)
         device.endpoint = f"{self._webpush_origin}{_PUSH_PATH}{device.key}"
         device.server_key = server_key
         return device

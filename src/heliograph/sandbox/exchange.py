@@ -62,6 +62,10 @@ class Answer:
     after_seconds: float = 0.0
     streams: int | None = None
     """A new MAX_CONCURRENT_STREAMS to announce first; None leaves it. HTTP/2 only."""
+    window_bytes: int | None = None
+    """A new INITIAL_WINDOW_SIZE to announce first; None leaves it. HTTP/2 only."""
+    reads_every_seconds: float | None = None
+    """From now on read only this often; None leaves it. HTTP/2 only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,14 @@ class Silence:
     """Never answer."""
 
 
-Reaction = Answer | Reset | GoAway | Disconnect | Silence
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """Never answer, and read nothing more on this connection for a while, not even a PING."""
+
+    seconds: float
+
+
+Reaction = Answer | Reset | GoAway | Disconnect | Silence | Stall
 
 
 class Session(Protocol):

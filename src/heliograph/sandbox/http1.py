@@ -15,6 +15,7 @@ from heliograph.sandbox.exchange import (
     Reset,
     Session,
     Silence,
+    Stall,
 )
 from heliograph.wire.http import HttpResponse
 
@@ -104,7 +105,7 @@ class Http1Protocol(asyncio.Protocol):
                 self._later(reaction.after_seconds, None)
             case GoAway() | Disconnect():
                 self._transport.abort()
-            case Silence():
+            case Silence() | Stall():
                 pass
             case _:
                 assert_never(reaction)

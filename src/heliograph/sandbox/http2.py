@@ -36,6 +36,7 @@ from heliograph.sandbox.exchange import (
     Reset,
     Session,
     Silence,
+    Stall,
 )
 from heliograph.wire.http import HttpResponse
 
@@ -107,6 +108,10 @@ class Http2Protocol(asyncio.Protocol):
         self._last_stream: int | None = None
         """The last stream that will be answered, once GOAWAY has been said."""
         self._highest_reacted = 0
+        self._is_dropped = False
+        self._reads_every_seconds = 0.0
+        self._resting: asyncio.TimerHandle | None = None
+        """Set while nothing is read."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Say SETTINGS and open the window."""
@@ -118,7 +123,7 @@ class Http2Protocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read frames and react to every request that is complete."""
-        if self._transport.is_closing():
+        if self._is_dropped or self._transport.is_closing():
             return
         try:
             for event in self._connection.receive_data(data):
@@ -129,11 +134,14 @@ class Http2Protocol(asyncio.Protocol):
         else:
             self._flush()
             self._close_if_done()
+            self._rest(self._reads_every_seconds)
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """Forget what was under way."""
         for stream_id in list(self._streams):
             self._forget(stream_id)
+        if self._resting is not None:
+            self._resting.cancel()
         self._session.closed()
 
     def pause_writing(self) -> None:
@@ -142,7 +150,7 @@ class Http2Protocol(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         """The peer has caught up."""
-        if not self._transport.is_closing():
+        if self._resting is None and not self._transport.is_closing():
             self._transport.resume_reading()
 
     def shut_down(self) -> None:
@@ -205,10 +213,7 @@ class Http2Protocol(asyncio.Protocol):
     def _carry_out(self, stream_id: int, reaction: Reaction) -> None:
         match reaction:
             case Answer():
-                if reaction.streams is not None:
-                    self._connection.update_settings(
-                        {SettingCodes.MAX_CONCURRENT_STREAMS: reaction.streams}
-                    )
+                self._change_terms(reaction)
                 self._later(stream_id, reaction.after_seconds, reaction.response)
             case Reset():
                 code = ErrorCodes.INTERNAL_ERROR
@@ -218,11 +223,46 @@ class Http2Protocol(asyncio.Protocol):
             case GoAway():
                 self._leave(stream_id, reaction.reason)
             case Disconnect():
-                self._transport.abort()
+                self._drop()
             case Silence():
                 pass
+            case Stall():
+                self._rest(reaction.seconds)
             case _:
                 assert_never(reaction)
+
+    def _drop(self) -> None:
+        """
+        Say nothing more, and abort in a moment.
+
+        Not at once: asyncio's TLS fails if that happens while it hands out what it has kept
+        back for a protocol that was resting (`SSLProtocol._do_flush`, Python 3.11).
+        """
+        self._is_dropped = True
+        asyncio.get_running_loop().call_soon(self._transport.abort)
+
+    def _change_terms(self, answer: Answer) -> None:
+        """Announce new limits, and read more slowly, if the answer says so."""
+        changed: dict[SettingCodes | int, int | None] = {
+            SettingCodes.MAX_CONCURRENT_STREAMS: answer.streams,
+            SettingCodes.INITIAL_WINDOW_SIZE: answer.window_bytes,
+        }
+        if settings := {code: value for code, value in changed.items() if value is not None}:
+            self._connection.update_settings(settings)
+        if answer.reads_every_seconds is not None:
+            self._reads_every_seconds = answer.reads_every_seconds
+
+    def _rest(self, seconds: float) -> None:
+        """Read nothing for a while."""
+        if seconds and self._resting is None and not self._transport.is_closing():
+            self._transport.pause_reading()
+            loop = asyncio.get_running_loop()
+            self._resting = loop.call_later(seconds, self._go_on)
+
+    def _go_on(self) -> None:
+        self._resting = None
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def _later(self, stream_id: int, seconds: float, outcome: HttpResponse | ErrorCodes) -> None:
         if seconds:
@@ -302,5 +342,5 @@ class Http2Protocol(asyncio.Protocol):
             stream.timer.cancel()
 
     def _flush(self) -> None:
-        if data := self._connection.data_to_send():
+        if (data := self._connection.data_to_send()) and not self._is_dropped:
             self._transport.write(data)

@@ -33,6 +33,7 @@ class FaultName(StrEnum):
     BAD_GATEWAY = "bad_gateway"
     REDIRECT = "redirect"
     EMPTY_ERROR = "empty_error"
+    TRUNCATED_ERROR = "truncated_error"
     ANSWER = "answer"
     SLOW = "slow"
     NO_ANSWER = "no_answer"
@@ -42,6 +43,9 @@ class FaultName(StrEnum):
     GOAWAY = "goaway"
     DISCONNECT = "disconnect"
     FEWER_STREAMS = "fewer_streams"
+    SMALLER_WINDOWS = "smaller_windows"
+    SLOW_READS = "slow_reads"
+    STALL = "stall"
 
 
 _OWN_FIELDS: Final[Mapping[FaultName, frozenset[str]]] = {
@@ -52,16 +56,22 @@ _OWN_FIELDS: Final[Mapping[FaultName, frozenset[str]]] = {
     FaultName.BAD_GATEWAY: frozenset({"retry_after"}),
     FaultName.REDIRECT: frozenset({"location"}),
     FaultName.EMPTY_ERROR: frozenset({"status", "retry_after"}),
+    FaultName.TRUNCATED_ERROR: frozenset({"retry_after"}),
     FaultName.ANSWER: frozenset({"status", "reason", "retry_after"}),
     FaultName.GOAWAY: frozenset({"reason"}),
     FaultName.FEWER_STREAMS: frozenset({"streams"}),
+    FaultName.SMALLER_WINDOWS: frozenset({"window_bytes"}),
 }
 """The fields that mean something for some faults only."""
+
+_EVERY_OWN_FIELD: Final = frozenset().union(*_OWN_FIELDS.values())
 
 _REQUIRED_FIELDS: Final[Mapping[FaultName, frozenset[str]]] = {
     FaultName.ANSWER: frozenset({"status"}),
     FaultName.REDIRECT: frozenset({"location"}),
     FaultName.SLOW: frozenset({"delay_seconds"}),
+    FaultName.SLOW_READS: frozenset({"delay_seconds"}),
+    FaultName.STALL: frozenset({"delay_seconds"}),
 }
 
 _OF_TOKENS: Final = frozenset(
@@ -89,12 +99,13 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     times: Annotated[int, msgspec.Meta(ge=1)] | None = None
     """How many requests may meet it; None means all."""
     delay_seconds: Seconds = 0.0
-    """How long the answer is held back."""
+    """How long the answer is held back, or the connection reads nothing."""
     status: Annotated[int, msgspec.Meta(ge=200, le=599)] | None = None
     reason: str | None = None
     retry_after: Annotated[int, msgspec.Meta(ge=0, le=86_400)] | None = None
     location: str | None = None
     streams: Annotated[int, msgspec.Meta(ge=0, le=1000)] | None = None
+    window_bytes: Annotated[int, msgspec.Meta(ge=0, le=65_535)] | None = None
     age_seconds: Annotated[int, msgspec.Meta(ge=0)] | None = None
     """How long ago Apple learned that the token is dead."""
 
@@ -188,11 +199,7 @@ def parse_plan(body: bytes) -> Plan:
 
 
 def _check(where: str, fault: Fault) -> None:
-    given = {
-        name
-        for name in ("status", "reason", "retry_after", "location", "streams", "age_seconds")
-        if getattr(fault, name) is not None
-    }
+    given = {name for name in _EVERY_OWN_FIELD if getattr(fault, name) is not None}
     if foreign := given - _OWN_FIELDS.get(fault.fault, frozenset()):
         raise ScenarioError(f"{where}: `{min(foreign)}` means nothing for `{fault.fault}`")
     missing = {name for name in _REQUIRED_FIELDS.get(fault.fault, ()) if not getattr(fault, name)}

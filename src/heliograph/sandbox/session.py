@@ -10,6 +10,8 @@ from dataclasses import InitVar, dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
+from msgspec.structs import replace
+
 from heliograph.sandbox.exchange import (
     Answer,
     Disconnect,
@@ -19,6 +21,7 @@ from heliograph.sandbox.exchange import (
     Request,
     Reset,
     Silence,
+    Stall,
 )
 from heliograph.sandbox.scenario import Fault, FaultName, Scenario
 from heliograph.sandbox.stats import Stats
@@ -27,6 +30,20 @@ from heliograph.wire.http import HttpResponse
 Clock = Callable[[], datetime]
 
 REDIRECT_STATUS: Final = 307
+
+_ACCEPTED_ALL_THE_SAME: Final = frozenset(
+    {
+        FaultName.SLOW,
+        FaultName.LOST_ANSWER,
+        FaultName.FEWER_STREAMS,
+        FaultName.SMALLER_WINDOWS,
+        FaultName.SLOW_READS,
+    }
+)
+"""Faults that let the message arrive."""
+
+SMALL_WINDOW_BYTES: Final = 16
+"""Less than any message, so that each is sent in pieces."""
 
 
 @dataclass(slots=True)
@@ -135,31 +152,47 @@ class ServiceSession:
     def _act_out(
         self, fault: Fault, accepted: Accepted, request: Request, now: datetime
     ) -> Reaction:
+        if fault.fault in _ACCEPTED_ALL_THE_SAME:
+            accepted.deliver()
+            return self._accept(fault, accepted.response)
         delay = fault.delay_seconds
         match fault.fault:
-            case FaultName.SLOW:
-                accepted.deliver()
-                return Answer(accepted.response, delay, self._new_limit())
-            case FaultName.FEWER_STREAMS:
-                accepted.deliver()
-                self.max_concurrent_streams = 1 if fault.streams is None else fault.streams
-                return Answer(accepted.response, delay, self.max_concurrent_streams)
-            case FaultName.LOST_ANSWER:
-                accepted.deliver()
-                return Reset(refused=False, after_seconds=delay)
-            case FaultName.RESET:
-                return Reset(refused=False, after_seconds=delay)
-            case FaultName.REFUSED_STREAM:
-                return Reset(refused=True, after_seconds=delay)
+            case FaultName.RESET | FaultName.REFUSED_STREAM:
+                is_refused = fault.fault is FaultName.REFUSED_STREAM
+                return Reset(refused=is_refused, after_seconds=delay)
             case FaultName.GOAWAY:
                 return GoAway(fault.reason or "Shutdown")
             case FaultName.DISCONNECT:
                 return Disconnect()
             case FaultName.NO_ANSWER:
                 return Silence()
+            case FaultName.STALL:
+                return Stall(delay)
+            case FaultName.TRUNCATED_ERROR:
+                whole = replace(fault, fault=FaultName.INTERNAL_ERROR)
+                response = self.service.fault_response(accepted.gateway, whole, request, now)
+                return Answer(_advised(_cut(response), fault), delay, self._new_limit())
             case _:
                 response = self.service.fault_response(accepted.gateway, fault, request, now)
                 return Answer(_advised(response, fault), delay, self._new_limit())
+
+    def _accept(self, fault: Fault, response: HttpResponse) -> Reaction:
+        """What becomes of the answer to a request that was delivered."""
+        delay = fault.delay_seconds
+        match fault.fault:
+            case FaultName.LOST_ANSWER:
+                return Reset(refused=False, after_seconds=delay)
+            case FaultName.FEWER_STREAMS:
+                self.max_concurrent_streams = 1 if fault.streams is None else fault.streams
+                return Answer(response, delay, self.max_concurrent_streams)
+            case FaultName.SMALLER_WINDOWS:
+                window = SMALL_WINDOW_BYTES if fault.window_bytes is None else fault.window_bytes
+                return Answer(response, delay, self._new_limit(), window)
+            case FaultName.SLOW_READS:
+                limit = self._new_limit()
+                return Answer(response, streams=limit, reads_every_seconds=delay)
+            case _:  # slow
+                return Answer(response, delay, self._new_limit())
 
     def _new_limit(self) -> int | None:
         """The stream limit to announce; None if it is the one in force."""
@@ -188,6 +221,12 @@ def plain_fault(fault: Fault) -> HttpResponse | None:
 def milliseconds(moment: datetime, *, ago_seconds: int = 0) -> int:
     """Milliseconds from the epoch to this many seconds before the moment."""
     return int((moment - timedelta(seconds=ago_seconds)).timestamp() * 1000)
+
+
+def _cut(response: HttpResponse) -> HttpResponse:
+    """The response with half of its body; its length says that this is all."""
+    half = response.body[: len(response.body) // 2]
+    return HttpResponse(response.status, response.headers, half)
 
 
 def _advised(response: HttpResponse, fault: Fault) -> HttpResponse:

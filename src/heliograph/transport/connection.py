@@ -251,6 +251,7 @@ class Link(asyncio.Protocol):
             _, late = self._marks.popleft()
         if late > 0 and (ended := self._rules.give_up(late)):
             self._on_ended(ended)
+            self._on_change(self)  # their places are free
 
     def _is_unused(self, now: float) -> bool:
         kept = self._patience.forgotten if self._is_lasting else self._patience.unused
