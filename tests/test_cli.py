@@ -6,6 +6,7 @@ from asyncio import to_thread
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -189,9 +190,12 @@ async def test_publish_reaches_a_device_through_the_running_server(
     async with heliograph("dev", folder=folder) as dev:
         note = await dev.note("dev.json")
         monkeypatch.setenv("HELIOGRAPH_LISTEN", note["endpoint"].removeprefix("http://"))
+        async with httpx.AsyncClient(base_url=note["sandbox"]["management"]) as sandbox:
+            minted = await sandbox.post("/devices", json={"platform": "apns"})
+        token = minted.json()["token"]
         async with AsyncPushNotifications(note["endpoint"]) as device:
             await device.start(note["instance_id"])
-            await device.register_device_token("ab" * 32)
+            await device.register_device_token(token)
             await device.add_device_interest("news")
             # A command runs a loop of its own, so it gets a thread of its own.
             published = await to_thread(run, "publish", "--title", "Hello", "--interest", "news")
@@ -201,4 +205,4 @@ async def test_publish_reaches_a_device_through_the_running_server(
     assert published.stdout.startswith("pubid-")
     assert ["apns"] == [each["gateway"] for each in devices]
     assert 0 == deleted.exit_code
-    assert "ab" * 32 not in json.dumps(devices)
+    assert token not in json.dumps(devices)
