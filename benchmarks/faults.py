@@ -324,7 +324,8 @@ class Proof:
         for entry in arrived:
             headers = entry.read()["headers"]
             identity = headers.get("apns-id") if isinstance(headers, dict) else None
-            if identity not in {None, delivery_ids(publish)(device.number)}:
+            (expected,) = delivery_ids(publish)([device.number])
+            if identity not in {None, expected.decode()}:
                 raise Broken(f"{publish} to {device.number}: under another apns-id")
         self.report.attempts += len(told)
         self.report.unanswered += unanswered

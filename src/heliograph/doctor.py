@@ -19,7 +19,6 @@ from heliograph.gateways import apns, apple_certificate
 from heliograph.gateways.contract import Outcome, Sent, Suspect
 from heliograph.instances import Instance
 from heliograph.model import (
-    ApnsAddress,
     ApnsCertificate,
     ApnsCredentials,
     ApnsIdentity,
@@ -32,7 +31,7 @@ from heliograph.transport.tokens import AccessTokens
 
 _GOOD_TOKEN_LENGTH: Final = 16
 _NO_DEVICE: Final = "0" * 64
-_NO_MESSAGE: Final = "00000000-0000-8000-8000-000000000000"
+_NO_MESSAGE: Final = b"00000000-0000-8000-8000-000000000000"
 _RENEWAL: Final = timedelta(days=30)
 """How long before its end a certificate is worth a warning."""
 _EXAMPLE_SUBJECT: Final = Settings().vapid_subject
@@ -134,8 +133,8 @@ async def _try_apns(credentials: ApnsIdentity, client: Client) -> Outcome | str:
         topic=apns.topic(message, credentials.topic),
         token=token,
     )
-    values = apns.values(prefix, ApnsAddress(_NO_DEVICE), _NO_MESSAGE)
-    (response,) = await client.exchange(destination(credentials, origin), template, [values])
+    values = apns.values(prefix, [_NO_DEVICE], [_NO_MESSAGE])
+    (response,) = await client.exchange(destination(credentials, origin), template, values)
     if isinstance(response, TransportError):
         return f"cannot be reached: {response}"
     outcome = apns.outcome(response, now=now())

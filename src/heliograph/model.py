@@ -11,7 +11,7 @@ which never leave the product.
 
 import hashlib
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -303,24 +303,24 @@ def time_ordered_uuid(now: datetime, randomness: bytes) -> str:
     return str(uuid.UUID(bytes=milliseconds.to_bytes(6, "big") + bytes(tail)))
 
 
-def delivery_ids(publish: PublishId) -> Callable[[DeviceNumber], str]:
+def delivery_ids(publish: PublishId) -> Callable[[Iterable[DeviceNumber]], list[bytes]]:
     """
-    The UUID of one publish to one device; the same at every attempt.
+    The UUIDs of one publish to devices; the same at every attempt.
 
-    It goes out as ``apns-id``, so that a repeat after a crash is recognisable. It is
+    They go out as ``apns-id``, so that a repeat after a crash is recognisable. They are
     derived, not stored: version 8 (RFC 9562 §5.8), of which a SHA-256 of the publish's id
     gives 74 bits, and the device's number, masked by more of that hash, the other 48.
-    There is one for every device, so it is spelt by hand.
+    There is one for every device, so they are spelt by hand, in ASCII.
     """
     digest = hashlib.sha256(publish.encode()).hexdigest()
     variant = "89ab"[int(digest[16], 16) % 4]
     head = f"{digest[:8]}-{digest[8:12]}-8{digest[13:16]}-{variant}{digest[17:20]}-"
-    mask = int(digest[20:32], 16)
+    pattern, mask = head.encode() + b"%012x", int(digest[20:32], 16)
 
-    def delivery_id(device: DeviceNumber) -> str:
-        return f"{head}{(device ^ mask) & _48_BITS:012x}"
+    def ids(devices: Iterable[DeviceNumber]) -> list[bytes]:
+        return [pattern % ((number ^ mask) & _48_BITS) for number in devices]
 
-    return delivery_id
+    return ids
 
 
 _48_BITS: Final = (1 << 48) - 1

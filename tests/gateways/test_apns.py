@@ -29,7 +29,7 @@ from heliograph.gateways.contract import (
     Suspect,
     Unavailable,
 )
-from heliograph.model import ApnsAddress, ApnsCredentials, ApnsMessage, Environment
+from heliograph.model import ApnsCredentials, ApnsMessage, Environment
 from heliograph.wire import http2
 from heliograph.wire.http import HttpRequest, HttpResponse
 
@@ -72,10 +72,9 @@ def requested(
     *,
     topic: str | None = None,
     environment: Environment | None = None,
-    apns_id: str = APNS_ID,
     **changes: str,
 ) -> HttpRequest:
-    address, ours = ApnsAddress(TOKEN, topic, environment), credentials(**changes)
+    ours = credentials(**changes)
     origin, prefix = apns.place(ours, environment or Environment.PRODUCTION)
     template = apns.template(
         message,
@@ -83,7 +82,8 @@ def requested(
         topic=apns.topic(message, topic or ours.topic),
         token="a.b.c",
     )
-    return http2.request(template, apns.values(prefix, address, apns_id))
+    (values,) = apns.values(prefix, [TOKEN], [APNS_ID.encode()])
+    return http2.request(template, values)
 
 
 def reply(status: int, *, retry_after: str | None = None, **body: object) -> HttpResponse:
@@ -209,9 +209,16 @@ def test_a_path_before_apples_is_kept() -> None:
     """An endpoint may have a path of its own, for a relay."""
     relayed = credentials(endpoint="https://apple.example.com/relay/")
 
-    assert ("https://apple.example.com", b"/relay/3/device/") == apns.place(
+    assert ("https://apple.example.com", "/relay/3/device/") == apns.place(
         relayed, Environment.SANDBOX
     )
+
+
+@pytest.mark.parametrize("odd", ["é", "a\nb", "\n", "\ud800"])
+def test_a_token_that_no_path_may_have_is_refused(odd: str) -> None:
+    """It cannot pass for two, or for another."""
+    with pytest.raises(ValueError):
+        apns.values("/3/device/", ["aa", odd], [b"1", b"2"])
 
 
 def test_with_a_certificate_there_is_no_token() -> None:

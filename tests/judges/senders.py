@@ -71,7 +71,8 @@ class Sender:
 
     def apns_id(self, token: str) -> str:
         """The id that every attempt to reach a device carries."""
-        return delivery_ids(self.publish.id)(device_of(token).number)
+        (identity,) = delivery_ids(self.publish.id)([device_of(token).number])
+        return identity.decode()
 
 
 def tokens(number: int) -> list[str]:

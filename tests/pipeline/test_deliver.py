@@ -217,7 +217,9 @@ async def test_every_attempt_carries_the_same_id(workshop: Workshop) -> None:
     await work.run()
 
     (device,) = work.devices
-    assert [delivery_ids(work.publish.id)(device.number)] * 3 == client.headers("apns-id")
+    assert [
+        each.decode() for each in delivery_ids(work.publish.id)([device.number] * 3)
+    ] == client.headers("apns-id")
 
 
 async def test_a_goodbye_that_blames_our_key_is_a_refusal(workshop: Workshop) -> None:

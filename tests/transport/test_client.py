@@ -46,7 +46,7 @@ async def push(
         topic=gateways.apns.topic,
         token=apns.provider_token(gateways.apns, now=gateways.clock()),
     )
-    values = apns.values(prefix, address, "00000000-0000-8000-8000-000000000000")
+    (values,) = apns.values(prefix, [address.token], [b"00000000-0000-8000-8000-000000000000"])
     request = http2.request(template, values)
     return await client.send(request, ca=gateways.ca)
 

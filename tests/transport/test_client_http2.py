@@ -10,7 +10,7 @@ import pytest
 
 from heliograph.errors import Ambiguous, EgressDenied, NotProcessed
 from heliograph.gateways import apns
-from heliograph.model import ApnsAddress, ApnsCredentials, ApnsMessage, Environment
+from heliograph.model import ApnsCredentials, ApnsMessage, Environment
 from heliograph.sandbox import Authority, Credentials, Sandbox
 from heliograph.sandbox.devices import Platform
 from heliograph.sandbox.server import utc_now
@@ -71,10 +71,11 @@ async def test_a_publish_reaches_the_sandboxs_devices() -> None:
         message = ApnsMessage(payload=b'{"aps":{"alert":"100% sure"}}')
         origin, prefix = apns.place(credentials, Environment.SANDBOX)
         template = apns.template(message, origin=origin, topic=credentials.topic, token=token)
-        values = [
-            apns.values(prefix, ApnsAddress(device.token), f"00000000-0000-4000-8000-{number:012}")
-            for number, device in enumerate(devices)
-        ]
+        values = apns.values(
+            prefix,
+            [device.token for device in devices],
+            [b"00000000-0000-4000-8000-%012d" % number for number in range(len(devices))],
+        )
         destination = Destination(origin, ca=AUTHORITY.ca_pem)
         results = await client.exchange(destination, template, values)
         received = {entry.device.token for entry in sandbox.inbox.entries()}

@@ -26,11 +26,12 @@ from heliograph.model import (
     PublishId,
     delivery_ids,
 )
-from heliograph.pipeline.couriers.contract import SENT, Outcomes, Parcel, Values, addressed
+from heliograph.pipeline.couriers.contract import SENT, Outcomes, Parcel, addressed
 from heliograph.storage.devices import Device
 from heliograph.transport.client import Destination
 from heliograph.transport.tokens import ProviderTokens
 from heliograph.wire.http import HttpResponse
+from heliograph.wire.http2 import Values
 
 
 class ApnsCourier:
@@ -45,7 +46,7 @@ class ApnsCourier:
         tokens: ProviderTokens,
     ) -> None:
         """Carry a message, and what proves who we are."""
-        self._delivery_id = delivery_ids(publish)
+        self._delivery_ids = delivery_ids(publish)
         self._message = message
         self._credentials = credentials
         self._tokens = tokens
@@ -136,13 +137,11 @@ class ApnsCourier:
         if isinstance(credentials, ApnsCredentials):
             token = self._tokens.current(credentials)
 
-        delivery_id = self._delivery_id
-
         def write(devices: Sequence[Device]) -> list[Values]:
-            return [
-                apns.values(prefix, cast("ApnsAddress", each.address), delivery_id(each.number))
-                for each in devices
-            ]
+            addresses = cast("list[ApnsAddress]", [each.address for each in devices])
+            tokens = [each.token for each in addresses]
+            ids = self._delivery_ids([each.number for each in devices])
+            return apns.values(prefix, tokens, ids)
 
         fit, written = addressed(devices, write, outcomes)
         return Parcel(

@@ -11,14 +11,11 @@ from heliograph.model import DeviceNumber
 from heliograph.storage.devices import Device
 from heliograph.transport.client import Destination
 from heliograph.wire.http import HttpResponse
-from heliograph.wire.http2 import Template
+from heliograph.wire.http2 import Template, Values
 
 SENT = Sent()
 
 Outcomes = dict[DeviceNumber, Outcome]
-
-Values = Sequence[bytes]
-"""What one device puts into a template."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,14 @@ from typing import Final, cast
 from heliograph.gateways import fcm
 from heliograph.gateways.contract import Interrupted, Outcome, Unavailable
 from heliograph.model import FcmAddress, FcmCredentials, FcmMessage
-from heliograph.pipeline.couriers.contract import Outcomes, Parcel, Values, addressed
+from heliograph.pipeline.couriers.contract import Outcomes, Parcel, addressed
 from heliograph.storage.devices import Device
 from heliograph.transport.client import Destination
 from heliograph.transport.pace import Pace
 from heliograph.transport.tokens import AccessTokens
 from heliograph.wire import http2
 from heliograph.wire.http import HttpResponse
+from heliograph.wire.http2 import Values
 
 MAX_LINKS: Final = 32
 """Google allows a hundred requests on a connection, and a project 10,000 a second."""

@@ -9,12 +9,13 @@ from heliograph.encryption.bodies import Encryption
 from heliograph.gateways import webpush
 from heliograph.gateways.contract import Outcome, Refused, Suspect, Unavailable
 from heliograph.model import VapidKeys, WebAddress, WebMessage
-from heliograph.pipeline.couriers.contract import Outcomes, Parcel, Values
+from heliograph.pipeline.couriers.contract import Outcomes, Parcel
 from heliograph.storage.devices import Device
 from heliograph.transport.client import Destination
 from heliograph.transport.tokens import VapidTokens
 from heliograph.wire import http2
 from heliograph.wire.http import HttpResponse
+from heliograph.wire.http2 import Values
 
 AT_ONCE: Final = 256
 """Messages that are encrypted before the first of them goes out."""

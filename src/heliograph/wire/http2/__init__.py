@@ -19,7 +19,7 @@ from heliograph.wire.http2.ends import ACCEPTED, End, GoAway, Key, Uncertain, Un
 from heliograph.wire.http2.frames import ErrorCode, ProtocolError
 from heliograph.wire.http2.receiving import MAX_BODY_BYTES
 from heliograph.wire.http2.requests import request, split, template
-from heliograph.wire.http2.templates import Template
+from heliograph.wire.http2.templates import Template, Values
 
 __all__ = [
     "ACCEPTED",
@@ -33,6 +33,7 @@ __all__ = [
     "Template",
     "Uncertain",
     "Unprocessed",
+    "Values",
     "request",
     "split",
     "template",

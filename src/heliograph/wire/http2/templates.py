@@ -31,6 +31,10 @@ _NUMBER_BYTES: Final = 4
 """A stream's number, the last part of a frame's head."""
 
 
+Values = Sequence[bytes]
+"""What one request has of its own: a value for each hole of its template."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Template:
     """
