@@ -129,7 +129,8 @@ class Client:
         """
         batch = Batch(template, values)
         if destination in self._speaks_http1 or not destination.origin.startswith("https://"):
-            batch.results = [SpeaksHttp1()] * len(values)
+            for number in range(len(values)):
+                batch.end(number, SpeaksHttp1())
         elif values:
             try:
                 self._pool(destination).submit(batch)
@@ -209,7 +210,7 @@ class Client:
         self, destination: Destination, batch: Batch
     ) -> list[HttpResponse | TransportError]:
         """The results, after what could not go over HTTP/2 has gone the other way."""
-        if not any(isinstance(each, SpeaksHttp1) for each in batch.results):
+        if not batch.needs_http1:
             return cast("list[HttpResponse | TransportError]", batch.results)
         if len(self._speaks_http1) >= MAX_POOLS:
             self._speaks_http1.clear()

@@ -58,7 +58,7 @@ _NOT_YET: Final = NotProcessed("not sent yet")
 class Batch:
     """Requests of one template that were sent together; they are numbered from 0."""
 
-    __slots__ = ("done", "left", "results", "sends", "template", "values")
+    __slots__ = ("done", "left", "needs_http1", "results", "sends", "template", "values")
 
     def __init__(self, template: Template, values: Sequence[Sequence[bytes]]) -> None:
         """Wait for as many results as there are values."""
@@ -66,6 +66,8 @@ class Batch:
         self.values = values
         self.results: list[Result] = [_NOT_YET] * len(values)
         self.left = len(values)
+        self.needs_http1 = False
+        """Whether a result is ``SpeaksHttp1``."""
         self.sends: dict[int, int] = {}
         """How often a request has gone out in vain, if it has."""
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -73,6 +75,7 @@ class Batch:
     def end(self, number: int, result: Result) -> None:
         """Keep the result of one request; each has one."""
         self.results[number] = result
+        self.needs_http1 = self.needs_http1 or isinstance(result, SpeaksHttp1)
         self.left -= 1
         if not self.left:
             self.finish()
