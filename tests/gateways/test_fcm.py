@@ -30,7 +30,7 @@ from heliograph.gateways.contract import (
     Suspect,
     Unavailable,
 )
-from heliograph.model import FcmAddress, FcmCredentials, FcmMessage, ServiceAccount
+from heliograph.model import FcmCredentials, FcmMessage, ServiceAccount
 from heliograph.wire import http2
 from heliograph.wire.http import HttpRequest, HttpResponse
 
@@ -62,7 +62,8 @@ def requested(
 ) -> HttpRequest:
     credentials = FcmCredentials(account(), endpoint)
     template = fcm.template(FcmMessage(message), credentials=credentials, token="ya29.access")
-    return http2.request(template, fcm.values(FcmAddress(token)))
+    (values,) = fcm.values([token])
+    return http2.request(template, values)
 
 
 def reply(status: int, body: object = None, *, retry_after: str | None = None) -> HttpResponse:
@@ -260,6 +261,7 @@ def test_a_project_cannot_change_the_path() -> None:
     [
         pytest.param("abc:APA91b-_", id="a token"),
         pytest.param('"}],\\', id="characters that JSON escapes"),
+        pytest.param('a","b', id="what could pass for two"),
     ],
 )
 def test_the_device_is_spliced_into_any_message(message: bytes, token: str) -> None:

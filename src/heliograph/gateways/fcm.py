@@ -7,7 +7,7 @@ Access tokens: https://developers.google.com/identity/protocols/oauth2/service-a
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -27,10 +27,10 @@ from heliograph.gateways.contract import (
     Unavailable,
 )
 from heliograph.gateways.reply import read_object, read_words
-from heliograph.model import FcmAddress, FcmCredentials, FcmMessage, ServiceAccount
+from heliograph.model import FcmCredentials, FcmMessage, ServiceAccount
 from heliograph.wire import http2, jws
 from heliograph.wire.http import HttpRequest, HttpResponse, retry_after
-from heliograph.wire.http2 import Template
+from heliograph.wire.http2 import Template, Values
 
 ENDPOINT: Final = "https://fcm.googleapis.com"
 
@@ -182,9 +182,17 @@ def template(message: FcmMessage, *, credentials: FcmCredentials, token: str) ->
     )
 
 
-def values(address: FcmAddress) -> tuple[bytes]:
-    """What one delivery puts into the template: the target, in front of the first member."""
-    return (msgspec.json.encode(address.token),)
+def values(tokens: Sequence[str]) -> list[Values]:
+    """
+    What deliveries put into the template: the target, in front of the first member.
+
+    Raises:
+        ValueError: A token is no text that JSON can have.
+    """
+    quoted = msgspec.json.encode(tokens)[1:-1].split(b",")
+    if len(quoted) != len(tokens):  # a comma in one of them
+        quoted = [msgspec.json.encode(token) for token in tokens]
+    return [(each,) for each in quoted]
 
 
 def aged(message: FcmMessage, age: timedelta) -> FcmMessage:

@@ -37,6 +37,9 @@ from heliograph.wire.http2 import Template
 MAX_TTL_SECONDS: Final = 2_419_200
 """Four weeks: the longest that every service keeps a message."""
 
+TAKEN: Final = range(200, 300)
+"""Statuses of success: 201 (RFC 8030 §5), and what some services say instead."""
+
 URGENCIES: Final = ("very-low", "low", "normal", "high")
 
 _TOPIC: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
@@ -153,7 +156,7 @@ def outcome(response: HttpResponse, *, now: datetime) -> Outcome:
         410, whatever the body says.
     """
     status = response.status
-    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+    if status in TAKEN:
         # The message's own address, ``location``, is for taking it back (RFC 8030 §6),
         # which no publish can ask for: its header fields are left unread, which is dear.
         return Sent()

@@ -37,7 +37,6 @@ from heliograph.transport.client import Client
 from heliograph.transport.pace import Pace
 from heliograph.transport.tokens import AccessTokens, ProviderTokens, VapidTokens
 from heliograph.wire.http import HttpResponse
-from heliograph.wire.http2 import ACCEPTED
 
 SENDS: Final = 3
 """How often a message goes out at most while connections fail it."""
@@ -169,14 +168,14 @@ class Deliver:
 
     async def _take(self, parcel: Parcel, courier: Courier, outcomes: Outcomes) -> None:
         results = await self._client.exchange(parcel.destination, parcel.template, parcel.values)
-        now, accepted = self._clock(), parcel.accepted
+        now, accepted, taken = self._clock(), parcel.accepted, parcel.taken
         for device, result in zip(parcel.devices, results, strict=True):
-            if result is ACCEPTED:
-                outcomes[device.number] = accepted
-            elif isinstance(result, HttpResponse):
-                outcomes[device.number] = courier.judge(parcel, device, result, now)
-            else:
+            if not isinstance(result, HttpResponse):
                 outcomes[device.number] = _unsent(courier, result)
+            elif result.status in taken:
+                outcomes[device.number] = accepted
+            else:
+                outcomes[device.number] = courier.judge(parcel, device, result, now)
 
 
 def _unsent(courier: Courier, problem: TransportError) -> Outcome:

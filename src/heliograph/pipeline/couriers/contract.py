@@ -1,7 +1,7 @@
 """What every courier does."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -27,7 +27,8 @@ class Parcel:
     devices: Sequence[Device]
     values: Sequence[Values]
     accepted: Outcome = SENT
-    """What it means if a device's request is taken."""
+    """What it means if a device's request is taken, which a reply with ``taken`` says."""
+    taken: Container[int] = frozenset({200})
 
 
 class Courier(Protocol):
@@ -44,7 +45,7 @@ class Courier(Protocol):
     def judge(
         self, parcel: Parcel, device: Device, response: HttpResponse, now: datetime
     ) -> Outcome:
-        """What a reply that came just now means for one device; never raises."""
+        """What a reply that came just now, and is not ``taken``, means; never raises."""
 
     def goodbye(self, said: bytes) -> Outcome | None:
         """What a connection's last words mean for those it did not process; None if nothing."""

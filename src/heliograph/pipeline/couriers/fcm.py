@@ -98,4 +98,5 @@ class FcmCourier:
 
 
 def _write(devices: Sequence[Device]) -> list[Values]:
-    return [fcm.values(cast("FcmAddress", each.address)) for each in devices]
+    addresses = cast("list[FcmAddress]", [each.address for each in devices])
+    return fcm.values([each.token for each in addresses])

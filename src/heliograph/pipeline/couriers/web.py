@@ -118,6 +118,7 @@ class WebCourier:
             webpush.template(self._message, origin=origin, authorization=authorization),
             devices,
             written,
+            taken=webpush.TAKEN,
         )
 
 
