@@ -76,7 +76,7 @@ from heliograph.sandbox.devices import Platform
 from heliograph.sandbox.inbox import Entry
 from heliograph.sandbox.scenario import Fault, FaultName, Plan
 from heliograph.storage import work
-from heliograph.storage.devices import Device
+from heliograph.storage.devices import Device, Recipient
 from heliograph.storage.publishes import Publish
 from heliograph.transport.client import Client
 from heliograph.transport.connection import Patience
@@ -190,7 +190,7 @@ class Witness(Deliver):
         self.told: defaultdict[tuple[PublishId, DeviceNumber], list[Outcome]] = defaultdict(list)
 
     async def deliver(
-        self, publish: Publish, instance: Instance, gateway: Gateway, devices: Sequence[Device]
+        self, publish: Publish, instance: Instance, gateway: Gateway, devices: Sequence[Recipient]
     ) -> dict[DeviceNumber, Outcome]:
         """Deliver as ever."""
         outcomes = await self._other.deliver(publish, instance, gateway, devices)

@@ -42,7 +42,6 @@ from rich.console import Console
 from rich.table import Table
 
 from builders import (
-    NOW,
     Clock,
     Workshop,
     database_in,
@@ -55,7 +54,6 @@ from heliograph.model import (
     Address,
     ApnsAddress,
     ApnsCredentials,
-    DeviceId,
     DeviceNumber,
     FcmAddress,
     FcmCredentials,
@@ -63,7 +61,7 @@ from heliograph.model import (
     WebAddress,
 )
 from heliograph.pipeline.deliver import Deliver
-from heliograph.storage.devices import Device
+from heliograph.storage.devices import Recipient
 from heliograph.storage.publishes import Publish
 from heliograph.transport.client import Client
 from heliograph.transport.connection import Patience
@@ -122,7 +120,7 @@ class Soak:
     shop: Workshop
     publish: Publish
     instance: Instance
-    devices: Mapping[Gateway, Sequence[Device]]
+    devices: Mapping[Gateway, Sequence[Recipient]]
     ca: str
     report: Callable[[str], None]
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -213,18 +211,10 @@ def _in_words(outcome: Outcome) -> str:
     return f"Unavailable: {outcome.reason}" if isinstance(outcome, Unavailable) else "Sent"
 
 
-async def _minted(http: httpx.AsyncClient, gateway: Gateway) -> list[Device]:
+async def _minted(http: httpx.AsyncClient, gateway: Gateway) -> list[Recipient]:
     answer = await http.post("/devices", json={"platform": str(gateway), "count": _DEVICES})
     return [
-        Device(
-            DeviceNumber(number),
-            DeviceId(f"{gateway}-{number}"),
-            _address(gateway, minted),
-            None,
-            {},
-            NOW,
-            NOW,
-        )
+        Recipient(DeviceNumber(number), _address(gateway, minted))
         for number, minted in enumerate(answer.raise_for_status().json()["devices"], 1)
     ]
 

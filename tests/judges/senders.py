@@ -8,20 +8,19 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
-from builders import NOW, Workshop, apns_credentials, to_users, workshop_in
+from builders import Workshop, apns_credentials, to_users, workshop_in
 from heliograph.gateways.contract import Outcome, Unavailable
 from heliograph.instances import Instance
 from heliograph.model import (
     ApnsAddress,
     ApnsMessage,
-    DeviceId,
     DeviceNumber,
     Gateway,
     Messages,
     delivery_ids,
 )
 from heliograph.pipeline.deliver import Deliver
-from heliograph.storage.devices import Device
+from heliograph.storage.devices import Recipient
 from heliograph.storage.publishes import Publish
 from heliograph.transport.client import Client
 from heliograph.transport.connection import Patience
@@ -83,10 +82,10 @@ def tokens(number: int) -> list[str]:
 _serial: Final = count(1)
 
 
-def device_of(token: str) -> Device:
+def device_of(token: str) -> Recipient:
     """The device with this token."""
     number = DeviceNumber(int(token, 16))
-    return Device(number, DeviceId(f"apns-{token}"), ApnsAddress(token), None, {}, NOW, NOW)
+    return Recipient(number, ApnsAddress(token))
 
 
 def is_unanswered(outcome: Outcome) -> bool:

@@ -51,7 +51,7 @@ from heliograph.model import (
     delivery_ids,
 )
 from heliograph.pipeline.deliver import SENDS, Deliver
-from heliograph.storage.devices import Device
+from heliograph.storage.devices import Recipient
 from heliograph.storage.publishes import Publish
 from heliograph.wire.http import HttpResponse
 
@@ -67,7 +67,7 @@ class Errand:
     """A publish, and the devices that it is to be taken to."""
 
     def __init__(
-        self, publish: Publish, instance: Instance, found: Sequence[Device], deliver: Deliver
+        self, publish: Publish, instance: Instance, found: Sequence[Recipient], deliver: Deliver
     ) -> None:
         self.publish, self.instance, self.devices = publish, instance, found
         self._deliver = deliver
@@ -91,7 +91,7 @@ async def errand(
         await workshop.log_in(instance, "alice", address)
     publish = await workshop.publish(instance, to_users("alice"))
     found = [
-        device
+        Recipient(device.number, device.address)
         for device in await workshop.registry.page(
             instance.number, user=None, after=DeviceNumber(0), limit=1000
         )

@@ -78,8 +78,14 @@ async def still(
     target: Target,
     numbers: Sequence[int],
 ) -> list[int]:
-    found = await devices.still_addressed(connection, instance, target, array("q", numbers))
-    return [each.number for each in found]
+    """Those of any gateway that are still addressed."""
+    batch = array("q", numbers)
+    found = [
+        each
+        for gateway in Gateway
+        for each in await devices.still_addressed(connection, instance, target, gateway, batch)
+    ]
+    return sorted(each.number for each in found)
 
 
 # --- whom a publish addresses --------------------------------------------------------
@@ -463,7 +469,7 @@ async def test_a_batch_carries_the_key_of_each_subscription(database: Database) 
             for key in keys
         ]
         left = await devices.still_addressed(
-            connection, instance, to_users("alice"), array("q", numbers)
+            connection, instance, to_users("alice"), Gateway.WEB, array("q", numbers)
         )
 
     assert keys == [each.address.vapid_key for each in left if isinstance(each.address, WebAddress)]

@@ -31,7 +31,7 @@ from heliograph.pipeline.couriers.apns import ApnsCourier
 from heliograph.pipeline.couriers.contract import Courier, Outcomes, Parcel
 from heliograph.pipeline.couriers.fcm import FcmCourier
 from heliograph.pipeline.couriers.web import WebCourier
-from heliograph.storage.devices import Device
+from heliograph.storage.devices import Recipient
 from heliograph.storage.publishes import Publish
 from heliograph.transport.client import Client
 from heliograph.transport.pace import Pace
@@ -83,7 +83,7 @@ class Deliver:
         self._sleep = sleep
 
     async def deliver(
-        self, publish: Publish, instance: Instance, gateway: Gateway, devices: Sequence[Device]
+        self, publish: Publish, instance: Instance, gateway: Gateway, devices: Sequence[Recipient]
     ) -> dict[DeviceNumber, Outcome]:
         """Send a publish to devices of one gateway; what each was answered."""
         courier = self._courier(publish, instance, gateway)
@@ -91,7 +91,7 @@ class Deliver:
             return dict.fromkeys((device.number for device in devices), courier)
         return await self.carry(courier, devices)
 
-    async def carry(self, courier: Courier, devices: Sequence[Device]) -> Outcomes:
+    async def carry(self, courier: Courier, devices: Sequence[Recipient]) -> Outcomes:
         """Let a courier send to devices, again where that is free; what each was answered."""
         outcomes: Outcomes = {}
         left = devices
@@ -145,7 +145,9 @@ class Deliver:
             self._paces[project] = Pace(self._fcm_rate, self._monotonic)
         return self._paces[project]
 
-    async def _round(self, courier: Courier, devices: Sequence[Device], outcomes: Outcomes) -> None:
+    async def _round(
+        self, courier: Courier, devices: Sequence[Recipient], outcomes: Outcomes
+    ) -> None:
         """Send to each device once; afterwards each has an outcome."""
         under_way: list[asyncio.Task[None]] = []
         problem: Exception | None = None

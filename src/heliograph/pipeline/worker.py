@@ -186,7 +186,7 @@ class Worker:
             return dict.fromkeys(numbers, Over("cancelled", "InstanceDeleted")), {}
         async with self._database.read() as connection:
             present = await devices.still_addressed(
-                connection, batch.instance, publish.target, batch.devices
+                connection, batch.instance, publish.target, batch.gateway, batch.devices
             )
         outcomes = await self._deliver.deliver(publish, instance, batch.gateway, present)
         now, dice = self._clock(), self._dice()

@@ -6,12 +6,13 @@ it can be restored, and comes back by itself when its address registers again.
 """
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     CompoundSelect,
     Row,
@@ -60,6 +61,13 @@ class Device:
     created_at: datetime
     registered_at: datetime
     """When its address was last given to us, which proves that it was alive then."""
+
+
+class Recipient(NamedTuple):
+    """A living device as far as delivery needs to know it: there is one for every delivery."""
+
+    number: DeviceNumber
+    address: Address
 
 
 async def find(
@@ -303,20 +311,25 @@ async def still_addressed(
     connection: AsyncConnection,
     instance: InstanceNumber,
     target: Target,
+    gateway: Gateway,
     numbers: "array[int]",
-) -> Sequence[Device]:
+) -> Sequence[Recipient]:
     """
     Those of a batch that its publish still addresses, in the order of their numbers.
 
     Between expansion and delivery a person may have logged out, or somebody else
     in: what was meant for the one must not show on the other's screen.
     """
-    found: list[Device] = []
+    columns, read = _RECIPIENTS[gateway]
+    found: list[Recipient] = []
     for start in range(0, len(numbers), _NUMBERS_PER_STATEMENT):
         some = numbers[start : start + _NUMBERS_PER_STATEMENT].tolist()
         query = (
-            _living(instance)
+            select(devices.c.number, *columns)
             .where(
+                devices.c.instance_number == instance,
+                devices.c.gateway == str(gateway),
+                devices.c.pruned_at.is_(None),
                 devices.c.number.in_(some),
                 devices.c.number.in_(
                     _numbers_of(instance, target, after=some[0] - 1, up_to=some[-1])
@@ -324,7 +337,10 @@ async def still_addressed(
             )
             .order_by(devices.c.number)
         )
-        found += [_read(row) for row in await connection.execute(query)]
+        found += [
+            Recipient(DeviceNumber(number), read(*rest))
+            for number, *rest in (await connection.execute(query)).all()
+        ]
     return found
 
 
@@ -449,13 +465,23 @@ def _read(row: Row[Any]) -> Device:
 
 
 def _address(row: Row[Any]) -> Address:
-    match Gateway(row.gateway):
-        case Gateway.APNS:
-            return ApnsAddress(row.token, row.topic, _environment(row.environment))
-        case Gateway.FCM:
-            return FcmAddress(row.token)
-        case Gateway.WEB:
-            return WebAddress(row.token, row.p256dh, row.auth, row.vapid_key_number)
+    columns, read = _RECIPIENTS[Gateway(row.gateway)]
+    return read(*[getattr(row, column.name) for column in columns])
+
+
+def _apns_address(token: str, topic: str | None, environment: str | None) -> Address:
+    return ApnsAddress(token, topic, _environment(environment))
+
+
+_RECIPIENTS: Final[dict[Gateway, tuple[Sequence[Column[Any]], Callable[..., Address]]]] = {
+    Gateway.APNS: ((devices.c.token, devices.c.topic, devices.c.environment), _apns_address),
+    Gateway.FCM: ((devices.c.token,), FcmAddress),
+    Gateway.WEB: (
+        (devices.c.token, devices.c.p256dh, devices.c.auth, devices.c.vapid_key_number),
+        WebAddress,
+    ),
+}
+"""Where an address stands in a row, and how it is made of that."""
 
 
 def _environment(value: str | None) -> Environment | None:

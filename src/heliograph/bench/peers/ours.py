@@ -36,7 +36,6 @@ from heliograph.model import (
     ApnsAddress,
     ApnsCredentials,
     ApnsMessage,
-    DeviceId,
     DeviceNumber,
     FcmAddress,
     FcmCredentials,
@@ -54,7 +53,7 @@ from heliograph.pipeline.couriers.fcm import FcmCourier
 from heliograph.pipeline.couriers.web import WebCourier
 from heliograph.pipeline.deliver import Deliver
 from heliograph.serving import collect_rarely
-from heliograph.storage.devices import Device
+from heliograph.storage.devices import Recipient
 from heliograph.transport.client import Client
 from heliograph.transport.pace import Pace
 from heliograph.transport.tokens import AccessTokens, ProviderTokens, VapidTokens
@@ -149,17 +148,9 @@ class _Granted(AccessTokens):
         return self._token
 
 
-def _devices(task: Task) -> list[Device]:
+def _devices(task: Task) -> list[Recipient]:
     return [
-        Device(
-            number=DeviceNumber(number),
-            id=DeviceId(f"{task.gateway}-{number:036d}"),
-            address=address,
-            user=None,
-            metadata={},
-            created_at=_now(),
-            registered_at=_now(),
-        )
+        Recipient(DeviceNumber(number), address)
         for number, address in enumerate(_addresses(task), start=1)
     ]
 

@@ -27,7 +27,7 @@ from heliograph.model import (
     delivery_ids,
 )
 from heliograph.pipeline.couriers.contract import SENT, Outcomes, Parcel, addressed
-from heliograph.storage.devices import Device
+from heliograph.storage.devices import Recipient
 from heliograph.transport.client import Destination
 from heliograph.transport.tokens import ProviderTokens
 from heliograph.wire.http import HttpResponse
@@ -54,9 +54,9 @@ class ApnsCourier:
         self._elsewhere: set[DeviceNumber] = set()
         """Those who are tried in the environment that they were not thought to be in."""
 
-    async def pack(self, devices: Sequence[Device], outcomes: Outcomes) -> AsyncIterator[Parcel]:
+    async def pack(self, devices: Sequence[Recipient], outcomes: Outcomes) -> AsyncIterator[Parcel]:
         """Parcels by environment and topic."""
-        sorted_out: dict[tuple[Environment | None, str | None, bool], list[Device]]
+        sorted_out: dict[tuple[Environment | None, str | None, bool], list[Recipient]]
         sorted_out = defaultdict(list)
         for device in devices:
             address = cast("ApnsAddress", device.address)
@@ -74,7 +74,7 @@ class ApnsCourier:
             yield self._parcel(environment, topic, some, outcomes, accepted=accepted)
 
     def judge(
-        self, parcel: Parcel, device: Device, response: HttpResponse, now: datetime
+        self, parcel: Parcel, device: Recipient, response: HttpResponse, now: datetime
     ) -> Outcome:
         """As the gateway says; after trying both environments, as both of them say."""
         del parcel
@@ -94,7 +94,7 @@ class ApnsCourier:
         """As the gateway says."""
         return apns.goodbye(said)
 
-    def goes_again(self, device: Device, outcome: Outcome) -> bool:
+    def goes_again(self, device: Recipient, outcome: Outcome) -> bool:
         """What the connection or the token failed; once, what may be in the other environment."""
         match outcome:
             case Interrupted():
@@ -125,7 +125,7 @@ class ApnsCourier:
         self,
         environment: Environment,
         topic: str,
-        devices: Sequence[Device],
+        devices: Sequence[Recipient],
         outcomes: Outcomes,
         *,
         accepted: Outcome,
@@ -136,7 +136,7 @@ class ApnsCourier:
         if isinstance(credentials, ApnsCredentials):
             token = self._tokens.current(credentials)
 
-        def write(devices: Sequence[Device]) -> list[Values]:
+        def write(devices: Sequence[Recipient]) -> list[Values]:
             addresses = cast("list[ApnsAddress]", [each.address for each in devices])
             tokens = [each.token for each in addresses]
             ids = self._delivery_ids([each.number for each in devices])

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from heliograph.gateways.contract import Outcome, Sent, Suspect
 from heliograph.model import DeviceNumber
-from heliograph.storage.devices import Device
+from heliograph.storage.devices import Recipient
 from heliograph.transport.client import Destination
 from heliograph.wire.http import HttpResponse
 from heliograph.wire.http2 import Template, Values
@@ -24,7 +24,7 @@ class Parcel:
 
     destination: Destination
     template: Template
-    devices: Sequence[Device]
+    devices: Sequence[Recipient]
     values: Sequence[Values]
     accepted: Outcome = SENT
     """What it means if a device's request is taken, which a reply with ``taken`` says."""
@@ -34,7 +34,7 @@ class Parcel:
 class Courier(Protocol):
     """Takes one publish to devices of one gateway."""
 
-    def pack(self, devices: Sequence[Device], outcomes: Outcomes) -> AsyncIterator[Parcel]:
+    def pack(self, devices: Sequence[Recipient], outcomes: Outcomes) -> AsyncIterator[Parcel]:
         """
         Parcels for these devices, as fast as they may go out.
 
@@ -43,14 +43,14 @@ class Courier(Protocol):
         """
 
     def judge(
-        self, parcel: Parcel, device: Device, response: HttpResponse, now: datetime
+        self, parcel: Parcel, device: Recipient, response: HttpResponse, now: datetime
     ) -> Outcome:
         """What a reply that came just now, and is not ``taken``, means; never raises."""
 
     def goodbye(self, said: bytes) -> Outcome | None:
         """What a connection's last words mean for those it did not process; None if nothing."""
 
-    def goes_again(self, device: Device, outcome: Outcome) -> bool:
+    def goes_again(self, device: Recipient, outcome: Outcome) -> bool:
         """
         Whether the device is to be sent to once more at once.
 
@@ -60,10 +60,10 @@ class Courier(Protocol):
 
 
 def addressed(
-    devices: Sequence[Device],
-    write: Callable[[Sequence[Device]], list[Values]],
+    devices: Sequence[Recipient],
+    write: Callable[[Sequence[Recipient]], list[Values]],
     outcomes: Outcomes,
-) -> tuple[Sequence[Device], list[Values]]:
+) -> tuple[Sequence[Recipient], list[Values]]:
     """
     Devices and their values, but for those whose address cannot be written.
 
@@ -74,7 +74,7 @@ def addressed(
     """
     with contextlib.suppress(ValueError):
         return devices, write(devices)
-    fit: list[Device] = []
+    fit: list[Recipient] = []
     written: list[Values] = []
     for device in devices:
         try:

@@ -8,7 +8,7 @@ from heliograph.gateways import fcm
 from heliograph.gateways.contract import Interrupted, Outcome, Unavailable
 from heliograph.model import FcmAddress, FcmCredentials, FcmMessage
 from heliograph.pipeline.couriers.contract import Outcomes, Parcel, addressed
-from heliograph.storage.devices import Device
+from heliograph.storage.devices import Recipient
 from heliograph.transport.client import Destination
 from heliograph.transport.pace import Pace
 from heliograph.transport.tokens import AccessTokens
@@ -42,7 +42,7 @@ class FcmCourier:
         self._sleep = sleep
         self._token = ""
 
-    async def pack(self, devices: Sequence[Device], outcomes: Outcomes) -> AsyncIterator[Parcel]:
+    async def pack(self, devices: Sequence[Recipient], outcomes: Outcomes) -> AsyncIterator[Parcel]:
         """A parcel whenever the budget has room."""
         token = await self._tokens.current(self._credentials)
         if not isinstance(token, str):
@@ -68,7 +68,7 @@ class FcmCourier:
             start = end
 
     def judge(
-        self, parcel: Parcel, device: Device, response: HttpResponse, now: datetime
+        self, parcel: Parcel, device: Recipient, response: HttpResponse, now: datetime
     ) -> Outcome:
         """As the gateway says; what it says of the project holds everybody back."""
         del parcel, device
@@ -82,7 +82,7 @@ class FcmCourier:
         del said
         return None
 
-    def goes_again(self, device: Device, outcome: Outcome) -> bool:
+    def goes_again(self, device: Recipient, outcome: Outcome) -> bool:
         """What the connection or the access token failed."""
         del device
         if not isinstance(outcome, Interrupted):
@@ -91,12 +91,12 @@ class FcmCourier:
             self._tokens.forget(self._credentials, self._token)
         return True
 
-    def _hold_back(self, devices: Sequence[Device], until: datetime, outcomes: Outcomes) -> None:
+    def _hold_back(self, devices: Sequence[Recipient], until: datetime, outcomes: Outcomes) -> None:
         wait: timedelta = until - self._clock()
         later = Unavailable("QUOTA_EXCEEDED", wait, is_for_all=True)
         outcomes.update(dict.fromkeys((device.number for device in devices), later))
 
 
-def _write(devices: Sequence[Device]) -> list[Values]:
+def _write(devices: Sequence[Recipient]) -> list[Values]:
     addresses = cast("list[FcmAddress]", [each.address for each in devices])
     return fcm.values([each.token for each in addresses])

@@ -10,7 +10,7 @@ from heliograph.gateways import webpush
 from heliograph.gateways.contract import Outcome, Refused, Suspect, Unavailable
 from heliograph.model import VapidKeys, WebAddress, WebMessage
 from heliograph.pipeline.couriers.contract import Outcomes, Parcel
-from heliograph.storage.devices import Device
+from heliograph.storage.devices import Recipient
 from heliograph.transport.client import Destination
 from heliograph.transport.tokens import VapidTokens
 from heliograph.wire import http2
@@ -50,7 +50,7 @@ class WebCourier:
         self._encryption = encryption
         self._tokens = tokens
 
-    async def pack(self, devices: Sequence[Device], outcomes: Outcomes) -> AsyncIterator[Parcel]:
+    async def pack(self, devices: Sequence[Recipient], outcomes: Outcomes) -> AsyncIterator[Parcel]:
         """Parcels by push service, as fast as messages are encrypted."""
         for start in range(0, len(devices), AT_ONCE):
             some = devices[start : start + AT_ONCE]
@@ -60,7 +60,7 @@ class WebCourier:
                 yield parcel
 
     def judge(
-        self, parcel: Parcel, device: Device, response: HttpResponse, now: datetime
+        self, parcel: Parcel, device: Recipient, response: HttpResponse, now: datetime
     ) -> Outcome:
         """As the gateway says; but a stranger's refusal is about that stranger alone."""
         del device
@@ -74,15 +74,15 @@ class WebCourier:
         del said
         return None
 
-    def goes_again(self, device: Device, outcome: Outcome) -> bool:
+    def goes_again(self, device: Recipient, outcome: Outcome) -> bool:
         """Never: no push service has a reply that asks for it."""
         del device, outcome
         return False
 
     def _parcels(
-        self, devices: Sequence[Device], bodies: Sequence[bytes | None], outcomes: Outcomes
+        self, devices: Sequence[Recipient], bodies: Sequence[bytes | None], outcomes: Outcomes
     ) -> list[Parcel]:
-        sorted_out: dict[tuple[str, VapidKeys], tuple[list[Device], list[Values]]] = defaultdict(
+        sorted_out: dict[tuple[str, VapidKeys], tuple[list[Recipient], list[Values]]] = defaultdict(
             lambda: ([], [])
         )
         for device, body in zip(devices, bodies, strict=True):
@@ -109,7 +109,7 @@ class WebCourier:
         self,
         origin: str,
         keys: VapidKeys,
-        devices: Sequence[Device],
+        devices: Sequence[Recipient],
         written: Sequence[Values],
     ) -> Parcel:
         authorization = self._tokens.current(keys, origin)
