@@ -60,6 +60,7 @@ CALLS: Final = [
     ("GET", "/devices"),
     ("GET", "/publishes/x"),
     ("GET", "/publishes/x/trace"),
+    ("POST", "/publishes/x/cancel"),
 ]
 """Every call on an instance."""
 
@@ -602,6 +603,7 @@ async def test_a_publish_is_shown_with_its_counters(operator: Operator) -> None:
         "target": {"interests": ["b", "a"]},
         "accepted_at": shown["accepted_at"],
         "expanded_at": None,
+        "cancelled_at": None,
         "targeted": 0,
         "sent": 0,
         "failed": 0,
@@ -618,6 +620,36 @@ async def test_a_publish_to_users_says_to_whom(operator: Operator) -> None:
     shown = (await operator.ask("GET", f"/publishes/{published['publishId']}")).json()
 
     assert {"users": ["u"]} == shown["target"]
+
+
+async def test_a_publish_is_cancelled(operator: Operator) -> None:
+    """It is answered with its progress, and is over when nothing of it is in hand."""
+    published = (await operator.beams.publish(ALERT | {"users": ["u"]}, to="/users")).json()
+    path = f"/publishes/{published['publishId']}"
+
+    cancelled = await operator.ask("POST", f"{path}/cancel")
+
+    assert (200, "cancelled", True) == (
+        cancelled.status_code,
+        cancelled.json()["state"],
+        cancelled.json()["cancelled_at"] is not None,
+    )
+    assert cancelled.json() == (await operator.ask("GET", path)).json()
+
+
+async def test_a_publish_that_is_not_there_is_not_cancelled(operator: Operator) -> None:
+    """404 for an unknown id, and for another instance's."""
+    instance = await operator.beams.product.instances.create("other")
+    other = Beams(operator.beams.product, instance, operator.beams.http, operator.beams.folder)
+    theirs = (await other.publish(ALERT | {"interests": ["a"]})).json()["publishId"]
+
+    replies = [
+        await operator.ask("POST", f"/publishes/{each}/cancel") for each in (theirs, "x", "%00")
+    ]
+
+    assert [(404, problem("Not found", "There is no such publish"))] * 3 == [
+        (reply.status_code, reply.json()) for reply in replies
+    ]
 
 
 async def test_a_publish_of_another_instance_is_not_there(operator: Operator) -> None:

@@ -6,6 +6,7 @@ Every request bears the admin token; without one in the settings there is no API
 
 import re
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -30,6 +31,7 @@ from heliograph.model import (
     UserId,
     gateway_of,
 )
+from heliograph.pipeline.cancel import cancel
 from heliograph.registry import Registry
 from heliograph.storage import devices, outcomes, publishes
 from heliograph.storage.database import Database
@@ -54,12 +56,14 @@ class Admin:
         registry: Registry,
         *,
         token: str | None,
+        clock: Callable[[], datetime],
     ) -> None:
         """Serve these instances to whoever bears the token."""
         self._database = database
         self._instances = instances
         self._registry = registry
         self._token = token
+        self._clock = clock
 
     def routes(self) -> list[Mount]:
         """Every path."""
@@ -78,6 +82,7 @@ class Admin:
             ("DELETE", one + "/credentials/fcm", self.remove_fcm),
             ("GET", one + "/devices", self.list_devices),
             ("GET", one + "/publishes/{publish}", self.show_publish),
+            ("POST", one + "/publishes/{publish}/cancel", self.cancel_publish),
             ("GET", one + "/publishes/{publish}/trace", self.trace),
         ]
         return [
@@ -224,7 +229,16 @@ class Admin:
             progress = await publishes.progress(connection, instance.number, publish)
         if progress is None:
             raise _not_found("publish")
-        return json_response(_describe_progress(progress))
+        return json_response(describe_progress(progress))
+
+    async def cancel_publish(self, request: Request) -> Response:
+        """Cancel what is left of a publish; its progress, as it is then."""
+        instance = await self._instance(request)
+        publish = PublishId(request.path_params["publish"])
+        progress = await cancel(self._database, instance.number, publish, now=self._clock())
+        if progress is None:
+            raise _not_found("publish")
+        return json_response(describe_progress(progress))
 
     async def trace(self, request: Request) -> Response:
         """Every attempt to take one publish to one device."""
@@ -340,14 +354,15 @@ def _describe_device(device: Device) -> dict[str, Any]:
     }
 
 
-def _describe_progress(progress: Progress) -> dict[str, Any]:
-    is_over = progress.expanded_at is not None and progress.pending == 0
+def describe_progress(progress: Progress) -> dict[str, Any]:
+    """How far a publish has come, in the words of the API and of the command line."""
     return {
         "publish_id": progress.id,
-        "state": "finished" if is_over else "under way",
+        "state": _state(progress),
         "target": _describe_target(progress.target),
         "accepted_at": progress.accepted_at,
         "expanded_at": progress.expanded_at,
+        "cancelled_at": progress.cancelled_at,
         "targeted": progress.targeted,
         "sent": progress.sent,
         "failed": progress.failed,
@@ -355,6 +370,12 @@ def _describe_progress(progress: Progress) -> dict[str, Any]:
         "cancelled": progress.cancelled,
         "pending": progress.pending,
     }
+
+
+def _state(progress: Progress) -> str:
+    if progress.expanded_at is None or progress.pending:
+        return "under way"
+    return "finished" if progress.cancelled_at is None else "cancelled"
 
 
 def _describe_target(target: Target) -> dict[str, list[str]]:

@@ -195,7 +195,8 @@ outcomes = Table(
     Column("first_device", BigInteger, nullable=False),
     Column("last_device", BigInteger, nullable=False),
     Column("ends", Text, nullable=False),
-    # Why, for each device that was not sent: {"<device number>": "<reason>"}.
+    # Why, for each device that was not sent: {"<device number>": "<reason>"},
+    # or {"*": "<reason>"} for all of them.
     Column("reasons", Json),
     Index(None, "publish_number", "first_device"),
     sqlite_autoincrement=True,

@@ -180,6 +180,16 @@ async def remove(connection: AsyncConnection, number: WorkNumber) -> bool:
     return removed.rowcount == 1
 
 
+async def remove_waiting(connection: AsyncConnection, publish: PublishNumber) -> Sequence[Work]:
+    """Remove a publish's work that is in nobody's hand; what it was."""
+    removed = await connection.execute(
+        delete(work)
+        .where(work.c.publish_number == publish, work.c.leased_until.is_(None))
+        .returning(work)
+    )
+    return sorted((_read(row) for row in removed), key=lambda item: item.number)
+
+
 def _read(row: Row[Any]) -> Work:
     number, publish = WorkNumber(row.number), PublishNumber(row.publish_number)
     instance = InstanceNumber(row.instance_number)
