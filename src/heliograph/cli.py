@@ -394,6 +394,22 @@ def delete_device(device: str, *, instance: InstanceOption = None) -> None:
     _out.print("Deleted.")
 
 
+@device_commands.command("restore")
+def restore_device(device: str, *, instance: InstanceOption = None) -> None:
+    """Undo a prune: the device is reached again, with its interests; its user logs in again."""
+
+    async def run() -> bool:
+        async with app.storage(_settings()) as (database, instances):
+            found = await _find(instances, instance)
+            async with database.write() as connection:
+                restored = await devices.restore(connection, found.number, DeviceId(device))
+            return restored is not None
+
+    if not _run(run()):
+        raise HeliographError(f"there is no device {device}")
+    _out.print("Restored.")
+
+
 @publish_commands.callback()
 def publish(
     context: typer.Context,

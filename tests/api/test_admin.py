@@ -12,6 +12,9 @@ from httpx import Response
 
 from api import credentials
 from api.beams.words import ALERT, Beams, problem
+from builders import NOW
+from heliograph.storage import devices
+from heliograph.storage.database import Database
 from support import ADMIN, in_process
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -58,6 +61,7 @@ CALLS: Final = [
     ("PUT", "/credentials/fcm"),
     ("DELETE", "/credentials/fcm"),
     ("GET", "/devices"),
+    ("POST", "/devices/x/restore"),
     ("GET", "/publishes/x"),
     ("GET", "/publishes/x/trace"),
     ("POST", "/publishes/x/cancel"),
@@ -583,6 +587,36 @@ async def test_a_page_that_cannot_be(operator: Operator, query: str, description
     reply = await operator.ask("GET", f"/devices?{query}")
 
     assert (422, problem("Unprocessable Entity", description)) == (
+        reply.status_code,
+        reply.json(),
+    )
+
+
+async def test_a_pruned_device_is_restored(operator: Operator) -> None:
+    """It is answered as it is listed, and is in the list again."""
+    registered = (await operator.beams.register()).json()["id"]
+    number = operator.beams.instance.number
+    url = f"sqlite:///{operator.beams.folder}/heliograph.db"
+    async with Database.opened(url) as database, database.write() as connection:
+        device = await devices.find(connection, number, registered)
+        assert device is not None
+        await devices.prune(
+            connection, device.number, reason="x", unless_registered_after=None, now=NOW
+        )
+    pruned = (await operator.ask("GET", "/devices")).json()["devices"]
+
+    restored = await operator.ask("POST", f"/devices/{registered}/restore")
+
+    assert ([], 200) == (pruned, restored.status_code)
+    assert [restored.json()] == (await operator.ask("GET", "/devices")).json()["devices"]
+
+
+@pytest.mark.parametrize("device", ["x", "%00"])
+async def test_a_device_that_is_not_there_is_not_restored(operator: Operator, device: str) -> None:
+    """An unknown id is 404."""
+    reply = await operator.ask("POST", f"/devices/{device}/restore")
+
+    assert (404, problem("Not found", "There is no such device")) == (
         reply.status_code,
         reply.json(),
     )

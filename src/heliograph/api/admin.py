@@ -81,6 +81,7 @@ class Admin:
             ("PUT", one + "/credentials/fcm", self.set_fcm),
             ("DELETE", one + "/credentials/fcm", self.remove_fcm),
             ("GET", one + "/devices", self.list_devices),
+            ("POST", one + "/devices/{device}/restore", self.restore_device),
             ("GET", one + "/publishes/{publish}", self.show_publish),
             ("POST", one + "/publishes/{publish}/cancel", self.cancel_publish),
             ("GET", one + "/publishes/{publish}/trace", self.trace),
@@ -220,6 +221,15 @@ class Admin:
         if len(found) > limit:
             answer["next_cursor"] = str(found[limit - 1].number)
         return json_response(answer)
+
+    async def restore_device(self, request: Request) -> Response:
+        """Undo a prune; the device, whose user has to log in again."""
+        instance = await self._instance(request)
+        device = DeviceId(request.path_params["device"])
+        restored = await self._registry.restore(instance.number, device)
+        if restored is None:
+            raise _not_found("device")
+        return json_response(_describe_device(restored))
 
     async def show_publish(self, request: Request) -> Response:
         """How far a publish has come, live."""

@@ -244,6 +244,30 @@ async def prune(
     return pruned.rowcount == 1
 
 
+async def restore(
+    connection: AsyncConnection, instance: InstanceNumber, device: DeviceId
+) -> Device | None:
+    """
+    Take a pruned device back into service; a living one stays as it is.
+
+    It keeps its interests but not its user, as one that registers again. Nothing proves
+    it alive: its gateway may say once more that it is gone.
+
+    Returns:
+        The device; None if there is none with this id.
+    """
+    await connection.execute(
+        update(devices)
+        .where(
+            devices.c.instance_number == instance,
+            devices.c.id == device,
+            devices.c.pruned_at.is_not(None),
+        )
+        .values(pruned_at=None, prune_reason=None, user_number=None)
+    )
+    return await find(connection, instance, device)
+
+
 # --- what a publish needs ------------------------------------------------------------
 
 
