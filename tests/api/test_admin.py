@@ -714,10 +714,68 @@ async def test_a_device_that_has_not_been_reached_has_no_attempts(operator: Oper
         for query in ("", "?device=x", "?device=%00")
     ]
 
-    assert {"publish_id": published, "device_id": device, "attempts": []} == reply.json()
+    assert {
+        "publish_id": published,
+        "device_id": device,
+        "gateway": "fcm",
+        "pruned_at": None,
+        "prune_reason": None,
+        "decision": "not targeted",
+        "why": "NoMessageForGateway",
+        "next_attempt_at": None,
+        "attempts": [],
+    } == reply.json()
     assert [(404, problem("Not found", "There is no such device"))] * 3 == [
         (each.status_code, each.json()) for each in unknown
     ]
+
+
+async def test_a_publish_is_traced_on_every_device_of_a_user(operator: Operator) -> None:
+    """Each of the person's devices, oldest first, and nobody else's."""
+    paths = [await operator.beams.new_device(gateway) for gateway in ("apns", "fcm", "apns")]
+    for path, user in zip(paths, ("u", "u", "other"), strict=True):
+        await operator.beams.log_in(path, user)
+    body = ALERT | {"users": ["u"]}
+    published = (await operator.beams.publish(body, to="/users")).json()["publishId"]
+
+    reply = (await operator.ask("GET", f"/publishes/{published}/trace?user=u")).json()
+    nobody = await operator.ask("GET", f"/publishes/{published}/trace?user=nobody")
+
+    assert (published, "u") == (reply["publish_id"], reply["user_id"])
+    assert [
+        (paths[0], "not decided", "StillExpanding"),
+        (paths[1], "not targeted", "NoMessageForGateway"),
+    ] == [
+        (
+            operator.beams.path(f"/devices/{each['gateway']}/{each['device_id']}"),
+            each["decision"],
+            each["why"],
+        )
+        for each in reply["devices"]
+    ]
+    assert {"publish_id": published, "user_id": "nobody", "devices": []} == nobody.json()
+
+
+@pytest.mark.parametrize(
+    "query,description",
+    [
+        ("user=", "user: must not be empty"),
+        ("user=%00", "user: must be Unicode text without control characters"),
+        ("user=u&device=d", "user: a trace is of a device or of a user, not of both"),
+    ],
+)
+async def test_a_trace_of_whom_is_not_clear(
+    operator: Operator, query: str, description: str
+) -> None:
+    """A user that cannot be, or two answers to one question, are refused."""
+    published = (await operator.beams.publish(ALERT | {"interests": ["a"]})).json()["publishId"]
+
+    reply = await operator.ask("GET", f"/publishes/{published}/trace?{query}")
+
+    assert (422, problem("Unprocessable Entity", description)) == (
+        reply.status_code,
+        reply.json(),
+    )
 
 
 @pytest.mark.parametrize("path", ["", "/", "/v1/", "/v1/instances/", "/v2/instances"])

@@ -18,6 +18,7 @@ from heliograph import auth
 from heliograph.api.apns_credentials import convert, describe_apns, read_apns
 from heliograph.api.bodies import check_content_type, read_object
 from heliograph.api.problems import Problem, json_response
+from heliograph.api.trace import describe
 from heliograph.errors import InvalidInput
 from heliograph.instances import Instance, Instances, VapidKeyUse
 from heliograph.model import (
@@ -33,7 +34,7 @@ from heliograph.model import (
 )
 from heliograph.pipeline.cancel import cancel
 from heliograph.registry import Registry
-from heliograph.storage import devices, outcomes, publishes
+from heliograph.storage import devices, outcomes, publishes, work
 from heliograph.storage.database import Database
 from heliograph.storage.devices import Device
 from heliograph.storage.publishes import Progress
@@ -251,34 +252,33 @@ class Admin:
         return json_response(describe_progress(progress))
 
     async def trace(self, request: Request) -> Response:
-        """Every attempt to take one publish to one device."""
+        """What became of one publish on one device, or on every device of a user."""
         instance = await self._instance(request)
-        device = DeviceId(request.query_params.get("device", ""))
+        device, user = _read_traced(request)
+        identity = PublishId(request.path_params["publish"])
         async with self._database.read() as connection:
-            publish = await publishes.find_id(
-                connection, instance.number, PublishId(request.path_params["publish"])
-            )
+            number = await publishes.find_id(connection, instance.number, identity)
+            publish = None if number is None else await publishes.find(connection, number)
             if publish is None:
                 raise _not_found("publish")
-            number = await devices.number_of(connection, instance.number, device)
-            if number is None:
-                raise _not_found("device")
-            attempts = await outcomes.of_device(connection, publish, number)
-        return json_response(
-            {
-                "publish_id": request.path_params["publish"],
-                "device_id": device,
-                "attempts": [
-                    {
-                        "attempt": each.attempt,
-                        "at": each.at,
-                        "result": each.result,
-                        "reason": each.reason,
-                    }
-                    for each in attempts
-                ],
-            }
-        )
+            known = await devices.known(connection, instance.number, device=device, user=user)
+            waiting = await work.waiting(
+                connection, publish.number, [each.number for each in known]
+            )
+            traces = [
+                describe(
+                    publish,
+                    each,
+                    await outcomes.of_device(connection, publish.number, each.number),
+                    waiting.get(each.number),
+                )
+                for each in known
+            ]
+        if user is not None:
+            return json_response({"publish_id": identity, "user_id": user, "devices": traces})
+        if not traces:
+            raise _not_found("device")
+        return json_response({"publish_id": identity} | traces[0])
 
     async def _describe(self, instance: Instance) -> dict[str, Any]:
         keys = await self._instances.vapid_use(instance.number)
@@ -318,6 +318,18 @@ def _number(text: str | None, name: str, *, default: int, most: int) -> int:
     if _NUMBER.fullmatch(text) is None or not 0 < int(text) <= most:
         raise InvalidInput(name, f"must be a whole number from 1 to {most}")
     return int(text)
+
+
+def _read_traced(request: Request) -> tuple[DeviceId | None, UserId | None]:
+    """Whose trace is asked for: a device's, or that of all devices of a user."""
+    device, user = (request.query_params.get(name) for name in ("device", "user"))
+    if user is None:
+        return DeviceId(device or ""), None
+    if device is not None:
+        raise InvalidInput("user", "a trace is of a device or of a user, not of both")
+    if problem := auth.user_problem(user):
+        raise InvalidInput("user", problem)
+    return None, UserId(user)
 
 
 def _not_found(what: str) -> Problem:

@@ -62,6 +62,18 @@ class Device:
     """When its address was last given to us, which proves that it was alive then."""
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A device, living or pruned, without its address."""
+
+    number: DeviceNumber
+    id: DeviceId
+    gateway: Gateway
+    created_at: datetime
+    pruned_at: datetime | None
+    prune_reason: str | None
+
+
 async def find(
     connection: AsyncConnection, instance: InstanceNumber, device: DeviceId, *, lock: bool = False
 ) -> Device | None:
@@ -102,6 +114,38 @@ async def number_of(
     )
     number = await connection.scalar(query)
     return None if number is None else DeviceNumber(number)
+
+
+async def known(
+    connection: AsyncConnection,
+    instance: InstanceNumber,
+    *,
+    device: DeviceId | None = None,
+    user: UserId | None = None,
+) -> Sequence[Known]:
+    """
+    Devices, pruned or not, in the order they were made: the one with an id, or a user's.
+
+    A pruned device still counts as its last user's.
+    """
+    query = select(devices).where(devices.c.instance_number == instance)
+    if device is not None:
+        query = query.where(devices.c.id == device)
+    if user is not None:
+        query = query.join(users, users.c.number == devices.c.user_number).where(
+            users.c.instance_number == instance, users.c.id == user
+        )
+    return [
+        Known(
+            number=DeviceNumber(row.number),
+            id=DeviceId(row.id),
+            gateway=Gateway(row.gateway),
+            created_at=row.created_at,
+            pruned_at=row.pruned_at,
+            prune_reason=row.prune_reason,
+        )
+        for row in await connection.execute(query.order_by(devices.c.number))
+    ]
 
 
 async def id_of(connection: AsyncConnection, number: DeviceNumber) -> DeviceId:

@@ -39,6 +39,7 @@ class Publish:
     target: Target
     messages: Messages
     accepted_at: datetime
+    expanded_at: datetime | None
     cancelled_at: datetime | None
 
 
@@ -119,6 +120,7 @@ async def find(
         target=_read_target(row.target),
         messages=msgspec.msgpack.decode(row.messages, type=Messages),
         accepted_at=row.accepted_at,
+        expanded_at=row.expanded_at,
         cancelled_at=row.cancelled_at,
     )
 
