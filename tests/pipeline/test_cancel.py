@@ -1,5 +1,6 @@
 """Cancel: what waits is over at once, what is in hand comes to its own end."""
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -266,3 +267,26 @@ def answering(answers: list[bool]) -> Callable[[object], HttpResponse]:
     """A gateway that takes some, and is too busy for others, in turn."""
     replies = iter(answers * 100)
     return lambda _request: HttpResponse(200) if next(replies) else UNAVAILABLE
+
+
+async def test_cancelling_amid_the_work_is_taken_by_workers(workshop: Workshop) -> None:
+    """While two workers expand and deliver, publishes are cancelled: all end, and add up."""
+    instance = await workshop.instance()
+    for _ in range(12):
+        await workshop.log_in(instance, "alice", apns_address())
+    made = [await workshop.publish(instance, to_users("alice")) for _ in range(4)]
+    client = ScriptedClient(answering([True, False, True]))
+    workers = [workshop.worker(client, concurrency=4, batch_size=2) for _ in range(2)]
+
+    async with asyncio.TaskGroup() as group:
+        for worker in workers:
+            group.create_task(worker.run_until_idle())
+        for publish in made:
+            group.create_task(cancelled(workshop, instance, publish))
+    await workers[0].run_until_idle()
+
+    for publish in made:
+        progress = await workshop.progress(instance, publish)
+        assert_conserved(progress)
+        assert (0, True) == (progress.pending, progress.expanded_at is not None)
+    assert 0 == await rows_of(workshop.database, "work")
