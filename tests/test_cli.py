@@ -163,6 +163,27 @@ def test_publish_wants_people_or_interests(folder: Path) -> None:
     assert [2, 2] == [neither.exit_code, both.exit_code]
 
 
+def test_publish_wants_a_title(folder: Path) -> None:
+    """To send there must be something to say; its sub-commands need no title."""
+    del folder
+    json_of("instance", "create", "Shop")
+
+    untitled = run("publish", "--user", "u")
+    shown = run("publish", "show", "pubid-1")
+
+    assert (2, "there is no publish pubid-1") == (untitled.exit_code, str(shown.exception))
+
+
+def test_a_device_that_is_not_there_is_not_restored(folder: Path) -> None:
+    """An unknown id is a problem, and is named."""
+    del folder
+    json_of("instance", "create", "Shop")
+
+    result = run("device", "restore", "apns-1")
+
+    assert "there is no device apns-1" == str(result.exception)
+
+
 def test_migrate_tells_the_revision(folder: Path) -> None:
     """It makes the database if there is none, and says where it stands."""
     result = run("migrate")
@@ -199,10 +220,18 @@ async def test_publish_reaches_a_device_through_the_running_server(
             await device.add_device_interest("news")
             # A command runs a loop of its own, so it gets a thread of its own.
             published = await to_thread(run, "publish", "--title", "Hello", "--interest", "news")
+            identity = published.stdout.strip()
+            shown = await to_thread(json_of, "publish", "show", identity)
+            cancelled = await to_thread(json_of, "publish", "cancel", identity)
             devices = await to_thread(json_of, "device", "list")
+            restored = await to_thread(run, "device", "restore", str(device.device_id))
             deleted = await to_thread(run, "device", "delete", str(device.device_id))
 
     assert published.stdout.startswith("pubid-")
+    assert [identity] * 2 == [each["publish_id"] for each in (shown, cancelled)]
+    assert {"interests": ["news"]} == shown["target"]
     assert ["apns"] == [each["gateway"] for each in devices]
-    assert 0 == deleted.exit_code
+    assert [(0, "Restored.\n"), (0, "Deleted.\n")] == [
+        (each.exit_code, each.stdout) for each in (restored, deleted)
+    ]
     assert token not in json.dumps(devices)

@@ -32,6 +32,8 @@ def every_command() -> Iterator[str]:
         if children is None:
             yield words
             return
+        if words != "heliograph" and getattr(command, "invoke_without_command", False):
+            yield words
         for name, child in children.items():
             yield from below(child, f"{words} {name}")
 

@@ -475,3 +475,66 @@ async def test_of_a_device_that_is_not_there_nothing_is_done(registry: Registry)
     ]
 
     assert ({False}, True) == (set(answers), await registry.unregister(THEIRS, theirs))
+
+
+# --- restoring -----------------------------------------------------------------------
+
+
+async def prune(database: Database, device: DeviceId) -> None:
+    async with database.write() as connection:
+        number = await devices.number_of(connection, OURS, device)
+        assert number is not None
+        assert await devices.prune(
+            connection, number, reason="Unregistered", unless_registered_after=None, now=NOW
+        )
+
+
+async def test_a_pruned_device_is_restored_without_its_user(
+    registry: Registry, database: Database
+) -> None:
+    """It is found again with its interests, and anybody may log in on it."""
+    device = await new_device(registry)
+    await registry.bind_user(OURS, device, ALICE)
+    await registry.set_interests(OURS, device, [NEWS, SPORT])
+    before = await found(registry, device)
+    await prune(database, device)
+
+    restored = await registry.restore(OURS, device)
+
+    assert replace(before, user=None) == restored == await found(registry, device)
+    assert [NEWS, SPORT] == await registry.interests_page(OURS, device, after="", limit=10)
+    assert await registry.bind_user(OURS, device, BOB)
+
+
+async def test_a_living_device_is_restored_already(registry: Registry) -> None:
+    """Nothing changes: its user stays logged in."""
+    device = await new_device(registry)
+    await registry.bind_user(OURS, device, ALICE)
+    before = await found(registry, device)
+
+    assert before == await registry.restore(OURS, device)
+    assert before == await found(registry, device)
+
+
+async def test_what_is_not_there_is_not_restored(registry: Registry, database: Database) -> None:
+    """Neither an unknown device nor another instance's, which stays pruned."""
+    device = await new_device(registry)
+    await prune(database, device)
+
+    restored = [await registry.restore(THEIRS, device), await registry.restore(OURS, NOBODY)]
+
+    assert [None, None] == restored
+    assert None is await registry.find(OURS, device)
+
+
+async def test_a_restored_device_can_be_pruned_again(
+    registry: Registry, database: Database
+) -> None:
+    """Restoring proves nothing: when it died is held against its last registration still."""
+    device = await new_device(registry)
+    await prune(database, device)
+    await registry.restore(OURS, device)
+
+    await prune(database, device)
+
+    assert None is await registry.find(OURS, device)

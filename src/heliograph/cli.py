@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Coroutine
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -15,6 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from heliograph import __version__, app, config, dev, doctor, logs
+from heliograph.api.admin import describe_progress
 from heliograph.auth import user_problem
 from heliograph.bench import command as bench
 from heliograph.bench.sink import Shape
@@ -32,12 +34,15 @@ from heliograph.model import (
     DeviceId,
     DeviceNumber,
     Gateway,
+    PublishId,
     UserId,
     VapidKeys,
     gateway_of,
 )
+from heliograph.pipeline.cancel import cancel
 from heliograph.serving import stop_signals
-from heliograph.storage import devices
+from heliograph.storage import devices, publishes
+from heliograph.storage.publishes import Progress
 from heliograph.wire.jws import base64url
 
 commands = typer.Typer(
@@ -49,8 +54,10 @@ commands = typer.Typer(
 )
 instance_commands = typer.Typer(no_args_is_help=True, help="Instances: who may publish.")
 device_commands = typer.Typer(no_args_is_help=True, help="Devices: who is reached.")
+publish_commands = typer.Typer(invoke_without_command=True)
 commands.add_typer(instance_commands, name="instance")
 commands.add_typer(device_commands, name="device")
+commands.add_typer(publish_commands, name="publish")
 
 _out = Console()
 _err = Console(stderr=True)
@@ -387,10 +394,27 @@ def delete_device(device: str, *, instance: InstanceOption = None) -> None:
     _out.print("Deleted.")
 
 
-@commands.command()
+@device_commands.command("restore")
+def restore_device(device: str, *, instance: InstanceOption = None) -> None:
+    """Undo a prune: the device is reached again, with its interests; its user logs in again."""
+
+    async def run() -> bool:
+        async with app.storage(_settings()) as (database, instances):
+            found = await _find(instances, instance)
+            async with database.write() as connection:
+                restored = await devices.restore(connection, found.number, DeviceId(device))
+            return restored is not None
+
+    if not _run(run()):
+        raise HeliographError(f"there is no device {device}")
+    _out.print("Restored.")
+
+
+@publish_commands.callback()
 def publish(
+    context: typer.Context,
     *,
-    title: Annotated[str, typer.Option(help="The notification's title.")],
+    title: Annotated[str | None, typer.Option(help="The notification's title.")] = None,
     body: Annotated[str, typer.Option(help="The notification's text.")] = "",
     user: Annotated[list[str] | None, typer.Option(help="A person; may be repeated.")] = None,
     interest: Annotated[
@@ -402,6 +426,10 @@ def publish(
     ] = None,
 ) -> None:
     """Send a notification through the running server, to people or to interests."""
+    if context.invoked_subcommand is not None:
+        return
+    if title is None:
+        raise typer.BadParameter("needed to send a notification", param_hint="--title")
     if bool(user) == bool(interest):
         raise typer.BadParameter("give --user or --interest, and not both")
 
@@ -426,6 +454,51 @@ def publish(
             else beams.publish_to_interests(interest or [], message)
         )
     _out.print(answer["publishId"], highlight=False)
+
+
+@publish_commands.command("show")
+def show_publish(
+    publish: Annotated[str, typer.Argument(metavar="ID")],
+    *,
+    instance: InstanceOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print how far a publish has come."""
+
+    async def run() -> Progress | None:
+        async with app.storage(_settings()) as (database, instances):
+            found = await _find(instances, instance)
+            async with database.read() as connection:
+                return await publishes.progress(connection, found.number, PublishId(publish))
+
+    _show_progress(publish, _run(run()), as_json=as_json)
+
+
+@publish_commands.command("cancel")
+def cancel_publish(
+    publish: Annotated[str, typer.Argument(metavar="ID")],
+    *,
+    instance: InstanceOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Cancel what is left of a publish, and print how far it came."""
+
+    async def run() -> Progress | None:
+        async with app.storage(_settings()) as (database, instances):
+            found = await _find(instances, instance)
+            return await cancel(database, found.number, PublishId(publish), now=app.now())
+
+    _show_progress(publish, _run(run()), as_json=as_json)
+
+
+def _show_progress(publish: str, progress: Progress | None, *, as_json: bool) -> None:
+    if progress is None:
+        raise HeliographError(f"there is no publish {publish}")
+    told = {
+        name: each.isoformat(timespec="seconds") if isinstance(each, datetime) else each
+        for name, each in describe_progress(progress).items()
+    }
+    _show(told, as_json=as_json)
 
 
 # --- what the commands share ---------------------------------------------------------

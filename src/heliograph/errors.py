@@ -8,6 +8,7 @@ What can go wrong on our side of the doors, and the tree of exceptions.
     ├── InvalidInput            what a caller sent breaks a rule; says which field
     ├── UserTaken               the device already belongs to another person
     ├── TooManyDevices          the person already has as many devices as allowed
+    ├── KeyReused               an idempotency key belongs to another request
     └── TransportError          a request to the outside world got no reply
         ├── NotProcessed        the peer certainly did not act on it
         ├── Ambiguous           it may have
@@ -47,6 +48,10 @@ class TooManyDevices(HeliographError):  # noqa: N818
         """Carry the limit, so that a dialect can quote it."""
         super().__init__(f"a user can have at most {limit} devices")
         self.limit = limit
+
+
+class KeyReused(HeliographError):  # noqa: N818
+    """The idempotency key belongs to another request; this one was not carried out."""
 
 
 class TransportError(HeliographError):

@@ -20,6 +20,7 @@ class Event(StrEnum):
     KEY_FILE_MADE = "key_file_made"
     PUBLISH_ACCEPTED = "publish_accepted"
     PUBLISH_EXPANDED = "publish_expanded"
+    PUBLISH_CANCELLED = "publish_cancelled"
     BATCH_SETTLED = "batch_settled"
     BATCH_ABANDONED = "batch_abandoned"
     DEVICE_PRUNED = "device_pruned"

@@ -106,6 +106,11 @@ class Registry:
             await devices.remove(connection, found.number)
             return True
 
+    async def restore(self, instance: InstanceNumber, device: DeviceId) -> Device | None:
+        """Undo a prune; the device as it is then, without its user; None if there is none."""
+        async with self._database.write() as connection:
+            return await devices.restore(connection, instance, device)
+
     async def set_metadata(
         self, instance: InstanceNumber, device: DeviceId, metadata: dict[str, Any]
     ) -> bool:

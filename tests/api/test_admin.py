@@ -12,6 +12,9 @@ from httpx import Response
 
 from api import credentials
 from api.beams.words import ALERT, Beams, problem
+from builders import NOW
+from heliograph.storage import devices
+from heliograph.storage.database import Database
 from support import ADMIN, in_process
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -58,8 +61,10 @@ CALLS: Final = [
     ("PUT", "/credentials/fcm"),
     ("DELETE", "/credentials/fcm"),
     ("GET", "/devices"),
+    ("POST", "/devices/x/restore"),
     ("GET", "/publishes/x"),
     ("GET", "/publishes/x/trace"),
+    ("POST", "/publishes/x/cancel"),
 ]
 """Every call on an instance."""
 
@@ -587,6 +592,36 @@ async def test_a_page_that_cannot_be(operator: Operator, query: str, description
     )
 
 
+async def test_a_pruned_device_is_restored(operator: Operator) -> None:
+    """It is answered as it is listed, and is in the list again."""
+    registered = (await operator.beams.register()).json()["id"]
+    number = operator.beams.instance.number
+    url = f"sqlite:///{operator.beams.folder}/heliograph.db"
+    async with Database.opened(url) as database, database.write() as connection:
+        device = await devices.find(connection, number, registered)
+        assert device is not None
+        await devices.prune(
+            connection, device.number, reason="x", unless_registered_after=None, now=NOW
+        )
+    pruned = (await operator.ask("GET", "/devices")).json()["devices"]
+
+    restored = await operator.ask("POST", f"/devices/{registered}/restore")
+
+    assert ([], 200) == (pruned, restored.status_code)
+    assert [restored.json()] == (await operator.ask("GET", "/devices")).json()["devices"]
+
+
+@pytest.mark.parametrize("device", ["x", "%00"])
+async def test_a_device_that_is_not_there_is_not_restored(operator: Operator, device: str) -> None:
+    """An unknown id is 404."""
+    reply = await operator.ask("POST", f"/devices/{device}/restore")
+
+    assert (404, problem("Not found", "There is no such device")) == (
+        reply.status_code,
+        reply.json(),
+    )
+
+
 # --- publishes -----------------------------------------------------------------------
 
 
@@ -602,6 +637,7 @@ async def test_a_publish_is_shown_with_its_counters(operator: Operator) -> None:
         "target": {"interests": ["b", "a"]},
         "accepted_at": shown["accepted_at"],
         "expanded_at": None,
+        "cancelled_at": None,
         "targeted": 0,
         "sent": 0,
         "failed": 0,
@@ -618,6 +654,36 @@ async def test_a_publish_to_users_says_to_whom(operator: Operator) -> None:
     shown = (await operator.ask("GET", f"/publishes/{published['publishId']}")).json()
 
     assert {"users": ["u"]} == shown["target"]
+
+
+async def test_a_publish_is_cancelled(operator: Operator) -> None:
+    """It is answered with its progress, and is over when nothing of it is in hand."""
+    published = (await operator.beams.publish(ALERT | {"users": ["u"]}, to="/users")).json()
+    path = f"/publishes/{published['publishId']}"
+
+    cancelled = await operator.ask("POST", f"{path}/cancel")
+
+    assert (200, "cancelled", True) == (
+        cancelled.status_code,
+        cancelled.json()["state"],
+        cancelled.json()["cancelled_at"] is not None,
+    )
+    assert cancelled.json() == (await operator.ask("GET", path)).json()
+
+
+async def test_a_publish_that_is_not_there_is_not_cancelled(operator: Operator) -> None:
+    """404 for an unknown id, and for another instance's."""
+    instance = await operator.beams.product.instances.create("other")
+    other = Beams(operator.beams.product, instance, operator.beams.http, operator.beams.folder)
+    theirs = (await other.publish(ALERT | {"interests": ["a"]})).json()["publishId"]
+
+    replies = [
+        await operator.ask("POST", f"/publishes/{each}/cancel") for each in (theirs, "x", "%00")
+    ]
+
+    assert [(404, problem("Not found", "There is no such publish"))] * 3 == [
+        (reply.status_code, reply.json()) for reply in replies
+    ]
 
 
 async def test_a_publish_of_another_instance_is_not_there(operator: Operator) -> None:
@@ -648,10 +714,68 @@ async def test_a_device_that_has_not_been_reached_has_no_attempts(operator: Oper
         for query in ("", "?device=x", "?device=%00")
     ]
 
-    assert {"publish_id": published, "device_id": device, "attempts": []} == reply.json()
+    assert {
+        "publish_id": published,
+        "device_id": device,
+        "gateway": "fcm",
+        "pruned_at": None,
+        "prune_reason": None,
+        "decision": "not targeted",
+        "why": "NoMessageForGateway",
+        "next_attempt_at": None,
+        "attempts": [],
+    } == reply.json()
     assert [(404, problem("Not found", "There is no such device"))] * 3 == [
         (each.status_code, each.json()) for each in unknown
     ]
+
+
+async def test_a_publish_is_traced_on_every_device_of_a_user(operator: Operator) -> None:
+    """Each of the person's devices, oldest first, and nobody else's."""
+    paths = [await operator.beams.new_device(gateway) for gateway in ("apns", "fcm", "apns")]
+    for path, user in zip(paths, ("u", "u", "other"), strict=True):
+        await operator.beams.log_in(path, user)
+    body = ALERT | {"users": ["u"]}
+    published = (await operator.beams.publish(body, to="/users")).json()["publishId"]
+
+    reply = (await operator.ask("GET", f"/publishes/{published}/trace?user=u")).json()
+    nobody = await operator.ask("GET", f"/publishes/{published}/trace?user=nobody")
+
+    assert (published, "u") == (reply["publish_id"], reply["user_id"])
+    assert [
+        (paths[0], "not decided", "StillExpanding"),
+        (paths[1], "not targeted", "NoMessageForGateway"),
+    ] == [
+        (
+            operator.beams.path(f"/devices/{each['gateway']}/{each['device_id']}"),
+            each["decision"],
+            each["why"],
+        )
+        for each in reply["devices"]
+    ]
+    assert {"publish_id": published, "user_id": "nobody", "devices": []} == nobody.json()
+
+
+@pytest.mark.parametrize(
+    "query,description",
+    [
+        ("user=", "user: must not be empty"),
+        ("user=%00", "user: must be Unicode text without control characters"),
+        ("user=u&device=d", "user: a trace is of a device or of a user, not of both"),
+    ],
+)
+async def test_a_trace_of_whom_is_not_clear(
+    operator: Operator, query: str, description: str
+) -> None:
+    """A user that cannot be, or two answers to one question, are refused."""
+    published = (await operator.beams.publish(ALERT | {"interests": ["a"]})).json()["publishId"]
+
+    reply = await operator.ask("GET", f"/publishes/{published}/trace?{query}")
+
+    assert (422, problem("Unprocessable Entity", description)) == (
+        reply.status_code,
+        reply.json(),
+    )
 
 
 @pytest.mark.parametrize("path", ["", "/", "/v1/", "/v1/instances/", "/v2/instances"])

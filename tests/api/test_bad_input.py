@@ -122,6 +122,8 @@ EXAMPLES: Final[dict[tuple[str, str], Example]] = {
             ("GET", "/{instance}/devices"): Example(),
             ("GET", "/{instance}/publishes/{publish}"): Example(),
             ("GET", "/{instance}/publishes/{publish}/trace"): Example(),
+            ("POST", "/{instance}/publishes/{publish}/cancel"): Example(),
+            ("POST", "/{instance}/devices/{device}/restore"): Example(),
         }.items()
     },
     ("GET", "/healthz"): Example(),

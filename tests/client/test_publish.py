@@ -484,3 +484,38 @@ class TestAsync:
         """A client of our own making is closed with the class."""
         async with publish.AsyncPushNotifications(INSTANCE, SECRET) as client:
             assert "http://127.0.0.1:8040" == client.endpoint
+
+    async def test_a_key_goes_with_the_publish(self) -> None:
+        """An idempotency key is a header of either publish, in both classes."""
+        keys: list[str | None] = []
+
+        def handle(request: httpx.Request) -> httpx.Response:
+            keys.append(request.headers.get("idempotency-key"))
+            return httpx.Response(200, content=PUBLISHED[1])
+
+        both = httpx.MockTransport(handle)
+        async with httpx.AsyncClient(transport=both) as http:
+            client = publish.AsyncPushNotifications(INSTANCE, SECRET, http_client=http)
+            await client.publish_to_users(["u"], BODY, idempotency_key="a")
+            await client.publish_to_interests(["i"], BODY, idempotency_key="b")
+        with httpx.Client(transport=both) as blocking:
+            other = publish.PushNotifications(INSTANCE, SECRET, http_client=blocking)
+            other.publish_to_users(["u"], BODY, idempotency_key="c")
+            other.publish_to_interests(["i"], BODY, idempotency_key="d")
+            other.publish_to_users(["u"], BODY)
+
+        assert ["a", "b", "c", "d", None] == keys
+
+    @pytest.mark.parametrize(
+        "key,kind",
+        [("", ValueError), ("x" * 256, ValueError), ("a\nb", ValueError), (7, TypeError)],
+    )
+    async def test_a_key_is_checked(self, key: str, kind: type[Exception]) -> None:
+        """One that the server would refuse is not sent."""
+        seen: list[tuple[object, ...]] = []
+        async with httpx.AsyncClient(transport=transport(PUBLISHED, seen)) as http:
+            client = publish.AsyncPushNotifications(INSTANCE, SECRET, http_client=http)
+            with pytest.raises(kind, match="idempotency_key"):
+                await client.publish_to_users(["u"], BODY, idempotency_key=key)
+
+        assert [] == seen

@@ -7,6 +7,7 @@ from sqlalchemy.exc import IntegrityError
 
 from builders import EVERYTHING, NOW, Workshop, always, ends, rows_of, to_users
 from heliograph.model import Interest, Target, ToInterests
+from heliograph.storage.idempotency import Once
 from heliograph.wire.http import HttpResponse
 
 
@@ -84,3 +85,56 @@ async def test_a_publish_to_nobody_finishes(workshop: Workshop) -> None:
         progress.expanded_at,
         await rows_of(workshop.database, "work"),
     )
+
+
+ONCE = Once("order-17", b"digest")
+
+
+async def test_a_publish_with_a_key_is_made_once(workshop: Workshop) -> None:
+    """The same key again is answered by the first publish; nothing is kept or counted."""
+    instance = await workshop.instance()
+    accept, target = workshop.accept, to_users("alice")
+
+    first, second = [
+        await accept.accept(instance, accept.new_id(), target, EVERYTHING, once=ONCE)
+        for _ in range(2)
+    ]
+
+    assert first == second
+    assert (1, 1) == (
+        await rows_of(workshop.database, "publishes"),
+        await rows_of(workshop.database, "work"),
+    )
+    assert 1.0 == workshop.metrics.registry.get_sample_value(
+        "heliograph_publishes_total", {"target": "users"}
+    )
+
+
+async def test_a_key_used_by_many_at_once_makes_one_publish(workshop: Workshop) -> None:
+    """However they overlap, all of them are answered by the same one."""
+    instance = await workshop.instance()
+    accept, target = workshop.accept, to_users("alice")
+
+    answers = await asyncio.gather(
+        *[
+            accept.accept(instance, accept.new_id(), target, EVERYTHING, once=ONCE)
+            for _ in range(10)
+        ]
+    )
+
+    assert 1 == len(set(answers))
+    assert 1 == await rows_of(workshop.database, "publishes")
+
+
+async def test_a_publish_that_is_not_kept_leaves_its_key_free(workshop: Workshop) -> None:
+    """Key and publish are one commit: what fails can be asked for again."""
+    instance = await workshop.instance()
+    taken = await workshop.publish(instance, to_users("alice"))
+    accept, target = workshop.accept, to_users("bob")
+    with pytest.raises(IntegrityError):
+        await accept.accept(instance, taken, target, EVERYTHING, once=ONCE)
+    identity = accept.new_id()
+
+    accepted = await accept.accept(instance, identity, target, EVERYTHING, once=ONCE)
+
+    assert identity == accepted

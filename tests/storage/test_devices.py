@@ -537,3 +537,30 @@ async def test_a_moved_device_is_found_at_its_new_address_only(database: Databas
         )
 
     assert (None, number) == found
+
+
+async def test_devices_are_known_after_they_are_pruned(database: Database) -> None:
+    """A user's, living or pruned, in order; or the one with an id; none of another instance."""
+    async with database.write() as connection:
+        ours, theirs = [await add_instance(connection, next(_instances)) for _ in range(2)]
+        numbers = [
+            await add_device(connection, ours, address, user="alice")
+            for address in (apns_address(), fcm_address())
+        ]
+        await add_device(connection, ours, user="bob")
+        await add_device(connection, theirs, user="alice")
+        await devices.prune(
+            connection, numbers[0], reason="Gone", unless_registered_after=None, now=NOW
+        )
+        identity = await devices.id_of(connection, numbers[0])
+
+    async with database.read() as connection:
+        found = await devices.known(connection, ours, user=UserId("alice"))
+        one = await devices.known(connection, ours, device=identity)
+        other = await devices.known(connection, theirs, device=identity)
+
+    assert [
+        (numbers[0], Gateway.APNS, NOW, "Gone"),
+        (numbers[1], Gateway.FCM, None, None),
+    ] == [(each.number, each.gateway, each.pruned_at, each.prune_reason) for each in found]
+    assert (found[:1], []) == (one, other)

@@ -178,3 +178,18 @@ def test_vapid_keys_move_back(connection: Connection) -> None:
     query = "SELECT id, vapid_public_key, vapid_private_key FROM instances ORDER BY number"
     assert [("a", "public-3", "sealed-3"), ("b", "public-2", "sealed-2")] == rows(connection, query)
     assert [(4,)] == rows(connection, "SELECT count(*) FROM devices")
+
+
+# --- 0003: keys of publishes, and cancels --------------------------------------------
+
+
+def test_publishes_are_kept_when_they_can_be_cancelled(connection: Connection) -> None:
+    """Those of before are not cancelled, there and back."""
+    at_the_first_revision(connection)
+    migrations.upgrade(connection)
+
+    upgraded = rows(connection, "SELECT id, targeted, sent, cancelled_at FROM publishes")
+    command.downgrade(migrations.configuration(connection), "0002")
+
+    assert [("p", 1, 1, None)] == upgraded
+    assert [("p", 1, 1)] == rows(connection, "SELECT id, targeted, sent FROM publishes")

@@ -79,3 +79,13 @@ async def test_a_batch_is_one_row(database: Database) -> None:
         await outcomes.add(connection, batch(*range(1, 1001)), ["sent"] * 1000, {}, now=NOW)
 
     assert 1 == await rows_of(database, "outcomes")
+
+
+async def test_one_reason_may_be_every_devices(database: Database) -> None:
+    """A batch that is cancelled as a whole tells each of its devices why."""
+    async with database.write() as connection:
+        await outcomes.add_cancelled(connection, batch(3, 5), "PublishCancelled", now=NOW)
+
+    assert [[Attempt(1, NOW, "cancelled", "PublishCancelled")]] * 2 + [[]] == [
+        await trace(database, ONE, device) for device in (3, 5, 4)
+    ]

@@ -18,7 +18,7 @@ from heliograph.model import (
 )
 from heliograph.storage import tables, work
 from heliograph.storage.database import Database
-from heliograph.storage.work import Batch, Expansion, Work
+from heliograph.storage.work import Batch, Expansion, Waiting, Work
 
 INSTANCE, PUBLISH = InstanceNumber(1), PublishNumber(1)
 
@@ -236,3 +236,33 @@ async def test_letting_go_of_what_is_gone_is_no_matter(
         await work.hand_back(connection, numbers, due_at=NOW)
 
     assert set() == await taken(database)
+
+
+async def test_what_waits_for_a_device_is_found_in_its_batch(database: Database) -> None:
+    """Each device is found where it stands, with whether somebody is at it; others are not."""
+    await put(database, 1, 3, 5)
+    await put(database, 7, attempt=2, due_at=NOW + MINUTE)
+    async with database.write() as connection:
+        await work.add_expansion(connection, PUBLISH, INSTANCE, now=NOW + MINUTE)
+        await work.lease(connection, limit=1, now=NOW, until=NOW + MINUTE)
+
+    async with database.read() as connection:
+        found = await work.waiting(connection, PUBLISH, [DeviceNumber(each) for each in range(9)])
+        other = await work.waiting(connection, PublishNumber(2), [DeviceNumber(1)])
+
+    first = Waiting(1, NOW, is_in_hand=True)
+    assert {1: first, 3: first, 5: first, 7: Waiting(2, NOW + MINUTE, is_in_hand=False)} == found
+    assert {} == other
+
+
+async def test_work_in_nobodys_hand_is_removed(database: Database) -> None:
+    """What is held stays, whoever holds it; what was removed is told."""
+    held = await put(database, 1)
+    async with database.write() as connection:
+        await work.lease(connection, limit=1, now=NOW, until=NOW + MINUTE)
+    waiting = [await put(database, 2), await put(database, 3, due_at=NOW + MINUTE)]
+
+    async with database.write() as connection:
+        removed = await work.remove_waiting(connection, PUBLISH)
+
+    assert (waiting, [held]) == ([each.number for each in removed], await numbers_of(database))

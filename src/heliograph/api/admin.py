@@ -6,6 +6,7 @@ Every request bears the admin token; without one in the settings there is no API
 
 import re
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -17,6 +18,7 @@ from heliograph import auth
 from heliograph.api.apns_credentials import convert, describe_apns, read_apns
 from heliograph.api.bodies import check_content_type, read_object
 from heliograph.api.problems import Problem, json_response
+from heliograph.api.trace import describe
 from heliograph.errors import InvalidInput
 from heliograph.instances import Instance, Instances, VapidKeyUse
 from heliograph.model import (
@@ -30,8 +32,9 @@ from heliograph.model import (
     UserId,
     gateway_of,
 )
+from heliograph.pipeline.cancel import cancel
 from heliograph.registry import Registry
-from heliograph.storage import devices, outcomes, publishes
+from heliograph.storage import devices, outcomes, publishes, work
 from heliograph.storage.database import Database
 from heliograph.storage.devices import Device
 from heliograph.storage.publishes import Progress
@@ -54,12 +57,14 @@ class Admin:
         registry: Registry,
         *,
         token: str | None,
+        clock: Callable[[], datetime],
     ) -> None:
         """Serve these instances to whoever bears the token."""
         self._database = database
         self._instances = instances
         self._registry = registry
         self._token = token
+        self._clock = clock
 
     def routes(self) -> list[Mount]:
         """Every path."""
@@ -77,7 +82,9 @@ class Admin:
             ("PUT", one + "/credentials/fcm", self.set_fcm),
             ("DELETE", one + "/credentials/fcm", self.remove_fcm),
             ("GET", one + "/devices", self.list_devices),
+            ("POST", one + "/devices/{device}/restore", self.restore_device),
             ("GET", one + "/publishes/{publish}", self.show_publish),
+            ("POST", one + "/publishes/{publish}/cancel", self.cancel_publish),
             ("GET", one + "/publishes/{publish}/trace", self.trace),
         ]
         return [
@@ -216,6 +223,15 @@ class Admin:
             answer["next_cursor"] = str(found[limit - 1].number)
         return json_response(answer)
 
+    async def restore_device(self, request: Request) -> Response:
+        """Undo a prune; the device, whose user has to log in again."""
+        instance = await self._instance(request)
+        device = DeviceId(request.path_params["device"])
+        restored = await self._registry.restore(instance.number, device)
+        if restored is None:
+            raise _not_found("device")
+        return json_response(_describe_device(restored))
+
     async def show_publish(self, request: Request) -> Response:
         """How far a publish has come, live."""
         instance = await self._instance(request)
@@ -224,37 +240,45 @@ class Admin:
             progress = await publishes.progress(connection, instance.number, publish)
         if progress is None:
             raise _not_found("publish")
-        return json_response(_describe_progress(progress))
+        return json_response(describe_progress(progress))
+
+    async def cancel_publish(self, request: Request) -> Response:
+        """Cancel what is left of a publish; its progress, as it is then."""
+        instance = await self._instance(request)
+        publish = PublishId(request.path_params["publish"])
+        progress = await cancel(self._database, instance.number, publish, now=self._clock())
+        if progress is None:
+            raise _not_found("publish")
+        return json_response(describe_progress(progress))
 
     async def trace(self, request: Request) -> Response:
-        """Every attempt to take one publish to one device."""
+        """What became of one publish on one device, or on every device of a user."""
         instance = await self._instance(request)
-        device = DeviceId(request.query_params.get("device", ""))
+        device, user = _read_traced(request)
+        identity = PublishId(request.path_params["publish"])
         async with self._database.read() as connection:
-            publish = await publishes.find_id(
-                connection, instance.number, PublishId(request.path_params["publish"])
-            )
+            number = await publishes.find_id(connection, instance.number, identity)
+            publish = None if number is None else await publishes.find(connection, number)
             if publish is None:
                 raise _not_found("publish")
-            number = await devices.number_of(connection, instance.number, device)
-            if number is None:
-                raise _not_found("device")
-            attempts = await outcomes.of_device(connection, publish, number)
-        return json_response(
-            {
-                "publish_id": request.path_params["publish"],
-                "device_id": device,
-                "attempts": [
-                    {
-                        "attempt": each.attempt,
-                        "at": each.at,
-                        "result": each.result,
-                        "reason": each.reason,
-                    }
-                    for each in attempts
-                ],
-            }
-        )
+            known = await devices.known(connection, instance.number, device=device, user=user)
+            waiting = await work.waiting(
+                connection, publish.number, [each.number for each in known]
+            )
+            traces = [
+                describe(
+                    publish,
+                    each,
+                    await outcomes.of_device(connection, publish.number, each.number),
+                    waiting.get(each.number),
+                )
+                for each in known
+            ]
+        if user is not None:
+            return json_response({"publish_id": identity, "user_id": user, "devices": traces})
+        if not traces:
+            raise _not_found("device")
+        return json_response({"publish_id": identity} | traces[0])
 
     async def _describe(self, instance: Instance) -> dict[str, Any]:
         keys = await self._instances.vapid_use(instance.number)
@@ -294,6 +318,18 @@ def _number(text: str | None, name: str, *, default: int, most: int) -> int:
     if _NUMBER.fullmatch(text) is None or not 0 < int(text) <= most:
         raise InvalidInput(name, f"must be a whole number from 1 to {most}")
     return int(text)
+
+
+def _read_traced(request: Request) -> tuple[DeviceId | None, UserId | None]:
+    """Whose trace is asked for: a device's, or that of all devices of a user."""
+    device, user = (request.query_params.get(name) for name in ("device", "user"))
+    if user is None:
+        return DeviceId(device or ""), None
+    if device is not None:
+        raise InvalidInput("user", "a trace is of a device or of a user, not of both")
+    if problem := auth.user_problem(user):
+        raise InvalidInput("user", problem)
+    return None, UserId(user)
 
 
 def _not_found(what: str) -> Problem:
@@ -340,14 +376,15 @@ def _describe_device(device: Device) -> dict[str, Any]:
     }
 
 
-def _describe_progress(progress: Progress) -> dict[str, Any]:
-    is_over = progress.expanded_at is not None and progress.pending == 0
+def describe_progress(progress: Progress) -> dict[str, Any]:
+    """How far a publish has come, in the words of the API and of the command line."""
     return {
         "publish_id": progress.id,
-        "state": "finished" if is_over else "under way",
+        "state": _state(progress),
         "target": _describe_target(progress.target),
         "accepted_at": progress.accepted_at,
         "expanded_at": progress.expanded_at,
+        "cancelled_at": progress.cancelled_at,
         "targeted": progress.targeted,
         "sent": progress.sent,
         "failed": progress.failed,
@@ -355,6 +392,12 @@ def _describe_progress(progress: Progress) -> dict[str, Any]:
         "cancelled": progress.cancelled,
         "pending": progress.pending,
     }
+
+
+def _state(progress: Progress) -> str:
+    if progress.expanded_at is None or progress.pending:
+        return "under way"
+    return "finished" if progress.cancelled_at is None else "cancelled"
 
 
 def _describe_target(target: Target) -> dict[str, list[str]]:

@@ -61,6 +61,7 @@ TOKEN_LIFETIME: Final = timedelta(days=1)
 """How long a Beams token can be used to log a device in."""
 
 _INTEREST: Final = re.compile(r"[A-Za-z0-9_=@,.;-]*")
+_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _TIMEOUT_SECONDS: Final = 30.0
 
 
@@ -112,13 +113,21 @@ class PushNotifications:
         """The server's base URL."""
         return self._instance.base_url
 
-    def publish_to_users(self, user_ids: list[str], publish_body: dict[str, Any]) -> dict[str, Any]:
+    def publish_to_users(
+        self,
+        user_ids: list[str],
+        publish_body: dict[str, Any],
+        *,
+        idempotency_key: str | None = None,
+    ) -> dict[str, Any]:
         """
         Publish to every device of these users.
 
         Args:
             user_ids: 1 to 1000 user ids of at most 164 characters.
             publish_body: ``apns``, ``fcm`` and ``web``, at least one; left unchanged.
+            idempotency_key: 1 to 255 visible ASCII characters that name this publish: the
+                same call with the same key is the same publish for 24 hours.
 
         Returns:
             ``{"publishId": …}``, once the server has stored the publish.
@@ -128,10 +137,14 @@ class PushNotifications:
             ValueError: There are no ids, too many, or one that is too long.
             PusherError: The server refused, failed, or could not be reached.
         """
-        return self._run(self._instance.publish_to_users(user_ids, publish_body))
+        return self._run(self._instance.publish_to_users(user_ids, publish_body, idempotency_key))
 
     def publish_to_interests(
-        self, interests: list[str], publish_body: dict[str, Any]
+        self,
+        interests: list[str],
+        publish_body: dict[str, Any],
+        *,
+        idempotency_key: str | None = None,
     ) -> dict[str, Any]:
         """
         Publish to every device subscribed to one of these interests.
@@ -140,6 +153,7 @@ class PushNotifications:
             interests: 1 to 100 interests of at most 164 characters out of
                 ``A-Z a-z 0-9 _ - = @ , . ;``.
             publish_body: ``apns``, ``fcm`` and ``web``, at least one; left unchanged.
+            idempotency_key: As for ``publish_to_users``.
 
         Returns:
             ``{"publishId": …}``, once the server has stored the publish.
@@ -149,7 +163,9 @@ class PushNotifications:
             ValueError: There are no interests, too many, or one that breaks the rule.
             PusherError: The server refused, failed, or could not be reached.
         """
-        return self._run(self._instance.publish_to_interests(interests, publish_body))
+        return self._run(
+            self._instance.publish_to_interests(interests, publish_body, idempotency_key)
+        )
 
     def publish(self, interests: list[str], publish_body: dict[str, Any]) -> dict[str, Any]:
         """Do as ``publish_to_interests``, under its old, deprecated name."""
@@ -241,16 +257,28 @@ class AsyncPushNotifications:
         return self._instance.base_url
 
     async def publish_to_users(
-        self, user_ids: list[str], publish_body: dict[str, Any]
+        self,
+        user_ids: list[str],
+        publish_body: dict[str, Any],
+        *,
+        idempotency_key: str | None = None,
     ) -> dict[str, Any]:
         """Publish to every device of these users; as ``PushNotifications`` does."""
-        return await self._run(self._instance.publish_to_users(user_ids, publish_body))
+        return await self._run(
+            self._instance.publish_to_users(user_ids, publish_body, idempotency_key)
+        )
 
     async def publish_to_interests(
-        self, interests: list[str], publish_body: dict[str, Any]
+        self,
+        interests: list[str],
+        publish_body: dict[str, Any],
+        *,
+        idempotency_key: str | None = None,
     ) -> dict[str, Any]:
         """Publish to every device with one of the interests; as ``PushNotifications`` does."""
-        return await self._run(self._instance.publish_to_interests(interests, publish_body))
+        return await self._run(
+            self._instance.publish_to_interests(interests, publish_body, idempotency_key)
+        )
 
     def generate_token(self, user_id: str) -> dict[str, str]:
         """Sign a Beams token; as ``PushNotifications`` does."""
@@ -294,20 +322,20 @@ class _Instance:
         self._secret_key = secret_key
 
     def publish_to_users(
-        self, user_ids: list[str], publish_body: dict[str, Any]
+        self, user_ids: list[str], publish_body: dict[str, Any], key: str | None
     ) -> Operation[dict[str, Any]]:
         _check_targets("user_ids", user_ids, publish_body, limit=MAX_USERS)
         for user_id in user_ids:
             _check_user_id(user_id)
-        return self._publish("users", user_ids, publish_body)
+        return self._publish("users", user_ids, publish_body, key)
 
     def publish_to_interests(
-        self, interests: list[str], publish_body: dict[str, Any]
+        self, interests: list[str], publish_body: dict[str, Any], key: str | None
     ) -> Operation[dict[str, Any]]:
         _check_targets("interests", interests, publish_body, limit=MAX_INTERESTS)
         for interest in interests:
             _check_interest(interest)
-        return self._publish("interests", interests, publish_body)
+        return self._publish("interests", interests, publish_body, key)
 
     def generate_token(self, user_id: str, *, now: datetime) -> dict[str, str]:
         """
@@ -331,8 +359,9 @@ class _Instance:
         return self._delete(path_segment(user_id))
 
     def _publish(
-        self, kind: str, names: list[str], publish_body: dict[str, Any]
+        self, kind: str, names: list[str], publish_body: dict[str, Any], key: str | None
     ) -> Operation[dict[str, Any]]:
+        _check_key(key)
         content = json.dumps(
             {**publish_body, kind: names},
             ensure_ascii=False,
@@ -340,6 +369,8 @@ class _Instance:
             separators=(",", ":"),
         )
         request = self._request("POST", "publish_api", f"publishes/{kind}", content.encode())
+        if key is not None:
+            request.headers["idempotency-key"] = key
         reply = yield from _exchange(request)
         answer = json_object(reply)
         if answer is None:
@@ -370,7 +401,8 @@ def _exchange(request: httpx.Request) -> Operation[httpx.Response]:
     """
     Send once, and turn every reply that is no success into its exception.
 
-    Nothing is repeated: a publish whose reply was lost may already be on its way.
+    Nothing is repeated: a publish whose reply was lost may already be on its way. A
+    caller that gave it an idempotency key may well repeat it.
     """
     try:
         reply: httpx.Response = yield request
@@ -414,6 +446,15 @@ def _check_user_id(user_id: object) -> None:
         raise TypeError(f"user id {user_id!r} is not a string")
     if len(user_id) > MAX_NAME_CHARS:
         raise ValueError(f"user id {user_id!r} is longer than {MAX_NAME_CHARS} characters")
+
+
+def _check_key(key: object) -> None:
+    if key is None:
+        return
+    if not isinstance(key, str):
+        raise TypeError("idempotency_key must be a string")
+    if _KEY.fullmatch(key) is None:
+        raise ValueError("idempotency_key must be 1 to 255 visible ASCII characters")
 
 
 def _check_interest(interest: object) -> None:

@@ -13,8 +13,9 @@ from heliograph.logs import get as log
 from heliograph.metrics import Metrics
 from heliograph.model import Messages, PublishId, Target, ToUsers, time_ordered_uuid
 from heliograph.queue.database import DatabaseQueue
-from heliograph.storage import publishes, work
+from heliograph.storage import idempotency, publishes, work
 from heliograph.storage.database import Database
+from heliograph.storage.idempotency import Once
 
 
 class Accept:
@@ -41,11 +42,38 @@ class Accept:
         return PublishId(f"pubid-{time_ordered_uuid(self._clock(), self._randomness(10))}")
 
     async def accept(
-        self, instance: Instance, publish: PublishId, target: Target, messages: Messages
-    ) -> None:
-        """Commit a publish and the work of expanding it, in one transaction."""
+        self,
+        instance: Instance,
+        publish: PublishId,
+        target: Target,
+        messages: Messages,
+        *,
+        once: Once | None = None,
+    ) -> PublishId:
+        """
+        Commit a publish and the work of expanding it, in one transaction.
+
+        Args:
+            instance: Whose publish.
+            publish: Its id.
+            target: Whom it addresses.
+            messages: What they are shown.
+            once: The caller's key for it, if it may be asked for more than once.
+
+        Returns:
+            Its id; or, with nothing done, that of the publish which its key has made before.
+
+        Raises:
+            KeyReused: Its key belongs to another request.
+        """
         now = self._clock()
         async with self._database.write() as connection:
+            if once is not None:
+                holder = await idempotency.claim(
+                    connection, instance.number, once, publish, now=now
+                )
+                if holder != publish:
+                    return holder
             number = await publishes.add(
                 connection, instance.number, publish, target, messages, now=now
             )
@@ -54,3 +82,4 @@ class Accept:
         kind = "users" if isinstance(target, ToUsers) else "interests"
         self._metrics.publishes.labels(kind).inc()
         log().debug(Event.PUBLISH_ACCEPTED, instance=instance.id, publish=publish, target=kind)
+        return publish

@@ -11,6 +11,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from heliograph.logs import Event
 from heliograph.logs import get as log
 from heliograph.model import DeviceNumber, Environment, Gateway
@@ -36,9 +38,12 @@ async def expand(
         now: When its batches are due.
     """
     async with database.write() as connection:
-        publish = await publishes.find(connection, expansion.publish)
+        publish = await publishes.find(connection, expansion.publish, lock=True)
         if publish is None:
             await work.remove(connection, expansion.number)
+            return
+        if publish.cancelled_at is not None:
+            await _finish(connection, expansion, now)
             return
         page = await devices.addressed(
             connection,
@@ -63,9 +68,13 @@ async def expand(
         if len(page) == page_size:
             await work.move_on(connection, expansion.number, expanded_to=page[-1].number)
             return
-        await work.remove(connection, expansion.number)
-        await publishes.mark_expanded(connection, publish.number, now=now)
+        await _finish(connection, expansion, now)
     log().debug(Event.PUBLISH_EXPANDED, publish=publish.id)
+
+
+async def _finish(connection: AsyncConnection, expansion: Expansion, now: datetime) -> None:
+    await work.remove(connection, expansion.number)
+    await publishes.mark_expanded(connection, expansion.publish, now=now)
 
 
 def lanes(page: Sequence[Addressed]) -> dict[Lane, list[DeviceNumber]]:

@@ -3,23 +3,28 @@ Settle: what came of a batch is stored in one commit, and only then is the work 
 
 The commit holds everything that follows from it: a row of outcomes, the publish's
 counts, the devices that are pruned, what was learnt of others, and a batch for those
-to be tried again. Either all of it happens or, after a crash, the batch is delivered
-again.
+to be tried again, unless the publish has been cancelled. Either all of it happens or,
+after a crash, the batch is delivered again.
 """
 
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.model import DeviceNumber, End, Environment
+from heliograph.pipeline.cancel import PUBLISH_CANCELLED
 from heliograph.pipeline.verdict import Again, Over, Verdict
 from heliograph.storage import devices, outcomes, publishes, work
 from heliograph.storage.database import Database
 from heliograph.storage.outcomes import Result
 from heliograph.storage.work import Batch
+
+_Waiting = dict[tuple[datetime, int], list[DeviceNumber]]
+"""Devices by when, and as which attempt, they are to be tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +63,38 @@ async def settle(
             return None
         results = [_result(each) for each in ordered]
         await outcomes.add(connection, batch, results, _reasons(verdicts), now=now)
+        again = _to_try_again(batch, verdicts)
+        if again and await publishes.is_cancelled(connection, batch.publish):
+            ends["cancelled"] += await _cancel(connection, batch, again, now)
+        else:
+            await _repeat(connection, batch, again)
         await publishes.add_ends(connection, batch.publish, ends)
-        for (due_at, attempt), numbers in _to_try_again(batch, verdicts).items():
-            await work.add_batch(
-                connection,
-                batch.publish,
-                batch.instance,
-                batch.gateway,
-                batch.environment,
-                numbers,
-                attempt=attempt,
-                due_at=due_at,
-            )
         for environment, found in _found(verdicts).items():
             await devices.remember_environment(connection, found, environment)
         pruned = await _prune(connection, verdicts, now)
     return Settlement(ends, len(ordered) - ends.total(), pruned)
+
+
+async def _repeat(connection: AsyncConnection, batch: Batch, again: _Waiting) -> None:
+    for (due_at, attempt), numbers in again.items():
+        await work.add_batch(
+            connection,
+            batch.publish,
+            batch.instance,
+            batch.gateway,
+            batch.environment,
+            numbers,
+            attempt=attempt,
+            due_at=due_at,
+        )
+
+
+async def _cancel(connection: AsyncConnection, batch: Batch, again: _Waiting, now: datetime) -> int:
+    """Store that attempts which would have been repeated will not be; how many."""
+    for (_, attempt), numbers in again.items():
+        never = replace(batch, devices=array("q", numbers), attempt=attempt)
+        await outcomes.add_cancelled(connection, never, PUBLISH_CANCELLED, now=now)
+    return sum(map(len, again.values()))
 
 
 async def _prune(
@@ -114,11 +135,9 @@ def _reasons(verdicts: Mapping[DeviceNumber, Verdict]) -> dict[DeviceNumber, str
     }
 
 
-def _to_try_again(
-    batch: Batch, verdicts: Mapping[DeviceNumber, Verdict]
-) -> dict[tuple[datetime, int], list[DeviceNumber]]:
+def _to_try_again(batch: Batch, verdicts: Mapping[DeviceNumber, Verdict]) -> _Waiting:
     """Those who wait for the same instant and attempt wait together, in ascending order."""
-    waiting: dict[tuple[datetime, int], list[DeviceNumber]] = defaultdict(list)
+    waiting: _Waiting = defaultdict(list)
     for number in map(DeviceNumber, batch.devices):
         verdict = verdicts[number]
         if isinstance(verdict, Again):

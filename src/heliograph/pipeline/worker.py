@@ -19,6 +19,7 @@ from heliograph.logs import Event
 from heliograph.logs import get as log
 from heliograph.metrics import Metrics
 from heliograph.model import DeviceNumber, WorkNumber
+from heliograph.pipeline.cancel import PUBLISH_CANCELLED
 from heliograph.pipeline.deliver import Deliver
 from heliograph.pipeline.expand import expand
 from heliograph.pipeline.settle import Settlement, settle
@@ -172,6 +173,8 @@ class Worker:
     ) -> tuple[dict[DeviceNumber, Verdict], dict[DeviceNumber, Outcome]]:
         """Deliver what is still worth delivering; a verdict for each device of the batch."""
         numbers = [DeviceNumber(number) for number in batch.devices]
+        if publish.cancelled_at is not None:
+            return dict.fromkeys(numbers, Over("cancelled", PUBLISH_CANCELLED)), {}
         message = getattr(publish.messages, batch.gateway)
         deadline = expires_at(message, accepted_at=publish.accepted_at)
         if is_expired(

@@ -70,6 +70,18 @@ class Recipient(NamedTuple):
     address: Address
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A device, living or pruned, without its address."""
+
+    number: DeviceNumber
+    id: DeviceId
+    gateway: Gateway
+    created_at: datetime
+    pruned_at: datetime | None
+    prune_reason: str | None
+
+
 async def find(
     connection: AsyncConnection, instance: InstanceNumber, device: DeviceId, *, lock: bool = False
 ) -> Device | None:
@@ -110,6 +122,38 @@ async def number_of(
     )
     number = await connection.scalar(query)
     return None if number is None else DeviceNumber(number)
+
+
+async def known(
+    connection: AsyncConnection,
+    instance: InstanceNumber,
+    *,
+    device: DeviceId | None = None,
+    user: UserId | None = None,
+) -> Sequence[Known]:
+    """
+    Devices, pruned or not, in the order they were made: the one with an id, or a user's.
+
+    A pruned device still counts as its last user's.
+    """
+    query = select(devices).where(devices.c.instance_number == instance)
+    if device is not None:
+        query = query.where(devices.c.id == device)
+    if user is not None:
+        query = query.join(users, users.c.number == devices.c.user_number).where(
+            users.c.instance_number == instance, users.c.id == user
+        )
+    return [
+        Known(
+            number=DeviceNumber(row.number),
+            id=DeviceId(row.id),
+            gateway=Gateway(row.gateway),
+            created_at=row.created_at,
+            pruned_at=row.pruned_at,
+            prune_reason=row.prune_reason,
+        )
+        for row in await connection.execute(query.order_by(devices.c.number))
+    ]
 
 
 async def id_of(connection: AsyncConnection, number: DeviceNumber) -> DeviceId:
@@ -250,6 +294,30 @@ async def prune(
         query = query.where(devices.c.registered_at <= unless_registered_after)
     pruned = await connection.execute(query.values(pruned_at=now, prune_reason=reason))
     return pruned.rowcount == 1
+
+
+async def restore(
+    connection: AsyncConnection, instance: InstanceNumber, device: DeviceId
+) -> Device | None:
+    """
+    Take a pruned device back into service; a living one stays as it is.
+
+    It keeps its interests but not its user, as one that registers again. Nothing proves
+    it alive: its gateway may say once more that it is gone.
+
+    Returns:
+        The device; None if there is none with this id.
+    """
+    await connection.execute(
+        update(devices)
+        .where(
+            devices.c.instance_number == instance,
+            devices.c.id == device,
+            devices.c.pruned_at.is_not(None),
+        )
+        .values(pruned_at=None, prune_reason=None, user_number=None)
+    )
+    return await find(connection, instance, device)
 
 
 # --- what a publish needs ------------------------------------------------------------

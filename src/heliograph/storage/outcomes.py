@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -23,6 +23,9 @@ _LETTERS: Final[dict[Result, str]] = {
     "again": "R",
 }
 _RESULTS: Final = {letter: result for result, letter in _LETTERS.items()}
+
+_EVERY: Final = "*"
+"""Stands among the reasons for every device of the batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +50,22 @@ async def add(
     """Keep what came of a batch: a result for each of its devices, in their order."""
     await connection.execute(
         insert(outcomes).values(
-            publish_number=batch.publish,
-            gateway=str(batch.gateway),
-            environment=batch.environment,
-            attempt=batch.attempt,
-            settled_at=now,
-            devices=batch.devices,
-            first_device=batch.devices[0],
-            last_device=batch.devices[-1],
+            **_columns(batch, now),
             ends="".join(_LETTERS[result] for result in results),
             reasons={str(number): reason for number, reason in reasons.items()} or None,
+        )
+    )
+
+
+async def add_cancelled(
+    connection: AsyncConnection, batch: Batch, reason: str, *, now: datetime
+) -> None:
+    """Keep that a whole batch was cancelled, for one reason."""
+    await connection.execute(
+        insert(outcomes).values(
+            **_columns(batch, now),
+            ends=_LETTERS["cancelled"] * len(batch.devices),
+            reasons={_EVERY: reason},
         )
     )
 
@@ -78,6 +87,20 @@ async def of_device(
     for row in await connection.execute(query):
         if device in row.devices:
             result = _RESULTS[row.ends[row.devices.index(device)]]
-            reason = (row.reasons or {}).get(str(device))
+            reasons = row.reasons or {}
+            reason = reasons.get(str(device), reasons.get(_EVERY))
             attempts.append(Attempt(row.attempt, row.settled_at, result, reason))
     return attempts
+
+
+def _columns(batch: Batch, now: datetime) -> dict[str, Any]:
+    return {
+        "publish_number": batch.publish,
+        "gateway": str(batch.gateway),
+        "environment": batch.environment,
+        "attempt": batch.attempt,
+        "settled_at": now,
+        "devices": batch.devices,
+        "first_device": batch.devices[0],
+        "last_device": batch.devices[-1],
+    }

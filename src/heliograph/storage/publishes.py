@@ -1,4 +1,9 @@
-"""Queries on publishes: what was asked for, and how far it has come."""
+"""
+Queries on publishes: what was asked for, and how far it has come.
+
+A publish is locked with ``FOR NO KEY UPDATE``: others may go on adding rows that refer
+to it, which would otherwise wait for us while we wait for them.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.model import (
@@ -34,6 +39,8 @@ class Publish:
     target: Target
     messages: Messages
     accepted_at: datetime
+    expanded_at: datetime | None
+    cancelled_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,8 @@ class Progress:
     accepted_at: datetime
     expanded_at: datetime | None
     """When all of its deliveries were known; None while its target is being walked."""
+    cancelled_at: datetime | None
+    """When an operator cancelled what was left of it; None if nobody did."""
     targeted: int
     sent: int
     failed: int
@@ -87,9 +96,20 @@ async def add(
     return PublishNumber(int(number or 0))
 
 
-async def find(connection: AsyncConnection, number: PublishNumber) -> Publish | None:
-    """A publish by its number; None if it is gone."""
+async def find(
+    connection: AsyncConnection, number: PublishNumber, *, lock: bool = False
+) -> Publish | None:
+    """
+    A publish by its number; None if it is gone.
+
+    Args:
+        connection: The transaction.
+        number: Which.
+        lock: Let nobody cancel it until this transaction ends.
+    """
     query = select(publishes).where(publishes.c.number == number)
+    if lock:
+        query = query.with_for_update(key_share=True)
     row = (await connection.execute(query)).first()
     if row is None:
         return None
@@ -100,16 +120,28 @@ async def find(connection: AsyncConnection, number: PublishNumber) -> Publish | 
         target=_read_target(row.target),
         messages=msgspec.msgpack.decode(row.messages, type=Messages),
         accepted_at=row.accepted_at,
+        expanded_at=row.expanded_at,
+        cancelled_at=row.cancelled_at,
     )
 
 
 async def find_id(
-    connection: AsyncConnection, instance: InstanceNumber, publish: PublishId
+    connection: AsyncConnection,
+    instance: InstanceNumber,
+    publish: PublishId,
+    *,
+    lock: bool = False,
 ) -> PublishNumber | None:
-    """The number of a publish; None if the instance has none with this id."""
+    """
+    The number of a publish; None if the instance has none with this id.
+
+    With ``lock`` its deliveries stay as they are until this transaction ends.
+    """
     query = select(publishes.c.number).where(
         publishes.c.instance_number == instance, publishes.c.id == publish
     )
+    if lock:
+        query = query.with_for_update(key_share=True)
     number = await connection.scalar(query)
     return None if number is None else PublishNumber(number)
 
@@ -134,6 +166,7 @@ async def progress(
         target=_read_target(row.target),
         accepted_at=row.accepted_at,
         expanded_at=row.expanded_at,
+        cancelled_at=row.cancelled_at,
         targeted=row.targeted,
         sent=row.sent,
         failed=row.failed,
@@ -159,6 +192,25 @@ async def mark_expanded(
     await connection.execute(
         update(publishes).where(publishes.c.number == number).values(expanded_at=now)
     )
+
+
+async def mark_cancelled(
+    connection: AsyncConnection, number: PublishNumber, *, now: datetime
+) -> bool:
+    """Note that a publish is cancelled; False if it was already, or is over."""
+    is_left = exists().where(work.c.publish_number == publishes.c.number)
+    marked = await connection.execute(
+        update(publishes)
+        .where(publishes.c.number == number, publishes.c.cancelled_at.is_(None), is_left)
+        .values(cancelled_at=now)
+    )
+    return marked.rowcount == 1
+
+
+async def is_cancelled(connection: AsyncConnection, number: PublishNumber) -> bool:
+    """Whether a publish is cancelled; if not, it stays so until this transaction ends."""
+    query = select(publishes.c.cancelled_at).where(publishes.c.number == number)
+    return await connection.scalar(query.with_for_update(key_share=True)) is not None
 
 
 async def add_ends(

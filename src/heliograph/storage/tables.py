@@ -12,6 +12,7 @@ secret is sealed before it arrives here (``wire/seal.py``).
     instances ─┬─ users ──────┐
                ├─ vapid_keys ─┤
                ├─ devices ────┴─ interests
+               ├─ idempotency_keys
                └─ publishes ─┬─ work        what is still to do, leased
                              └─ outcomes    what was done, one row a batch
 """
@@ -133,12 +134,28 @@ publishes = Table(
     Column("messages", LargeBinary, nullable=False),
     Column("accepted_at", Instant, nullable=False),
     Column("expanded_at", Instant),
+    Column("cancelled_at", Instant),
     Column("targeted", Integer, nullable=False),
     Column("sent", Integer, nullable=False),
     Column("failed", Integer, nullable=False),
     Column("expired", Integer, nullable=False),
     Column("cancelled", Integer, nullable=False),
     Index(None, "instance_number", "number"),
+    sqlite_autoincrement=True,
+)
+
+# A caller's own name for a publish, under which it is made once.
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("number", Serial, primary_key=True),
+    Column("instance_number", ForeignKey("instances.number", ondelete="CASCADE"), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("body_digest", LargeBinary, nullable=False),
+    Column("publish_id", Text, nullable=False),
+    Column("made_at", Instant, nullable=False),
+    UniqueConstraint("instance_number", "key"),
+    Index(None, "made_at"),
     sqlite_autoincrement=True,
 )
 
@@ -178,7 +195,8 @@ outcomes = Table(
     Column("first_device", BigInteger, nullable=False),
     Column("last_device", BigInteger, nullable=False),
     Column("ends", Text, nullable=False),
-    # Why, for each device that was not sent: {"<device number>": "<reason>"}.
+    # Why, for each device that was not sent: {"<device number>": "<reason>"},
+    # or {"*": "<reason>"} for all of them.
     Column("reasons", Json),
     Index(None, "publish_number", "first_device"),
     sqlite_autoincrement=True,

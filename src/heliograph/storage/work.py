@@ -8,7 +8,8 @@ goes away in the same transaction that stores what came of it.
 """
 
 from array import array
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -54,6 +55,15 @@ class Batch:
 
 
 Work = Expansion | Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A delivery that is still to be made."""
+
+    attempt: int
+    due_at: datetime
+    is_in_hand: bool
 
 
 async def add_expansion(
@@ -178,6 +188,34 @@ async def remove(connection: AsyncConnection, number: WorkNumber) -> bool:
     """Finish a piece of work; False if somebody else has already finished it."""
     removed = await connection.execute(delete(work).where(work.c.number == number))
     return removed.rowcount == 1
+
+
+async def waiting(
+    connection: AsyncConnection, publish: PublishNumber, devices: Collection[DeviceNumber]
+) -> dict[DeviceNumber, Waiting]:
+    """What is still to be done for some devices of a publish; nothing for those left out."""
+    query = select(work).where(work.c.publish_number == publish, work.c.gateway.is_not(None))
+    found: dict[DeviceNumber, Waiting] = {}
+    for row in await connection.execute(query):
+        item = Waiting(row.attempt, row.due_at, row.leased_until is not None)
+        found |= {device: item for device in devices if _has(row.devices, device)}
+    return found
+
+
+async def remove_waiting(connection: AsyncConnection, publish: PublishNumber) -> Sequence[Work]:
+    """Remove a publish's work that is in nobody's hand; what it was."""
+    removed = await connection.execute(
+        delete(work)
+        .where(work.c.publish_number == publish, work.c.leased_until.is_(None))
+        .returning(work)
+    )
+    return sorted((_read(row) for row in removed), key=lambda item: item.number)
+
+
+def _has(devices: "array[int]", device: DeviceNumber) -> bool:
+    """Whether a device is among those of a batch, which are in ascending order."""
+    place = bisect_left(devices, device)
+    return place < len(devices) and devices[place] == device
 
 
 def _read(row: Row[Any]) -> Work:

@@ -294,6 +294,90 @@ async def test_a_slash_at_the_end_is_another_path(beams: Beams) -> None:
     assert 404 == reply.status_code
 
 
+# --- once -------------------------------------------------------------------------------
+
+NAMED: Final = ALERT | {"interests": ["a"], "users": ["u"]}
+KEY: Final = {"idempotency-key": "order 17"}
+
+
+async def test_a_publish_with_a_key_is_answered_as_the_first(beams: Beams) -> None:
+    """The same body under the same key is the same publish, whatever the order of its keys."""
+    first = await beams.publish(NAMED, **KEY)
+
+    again = await beams.publish(dict(reversed(NAMED.items())), **KEY)
+    by_its_old_path = await beams.publish(NAMED, to="", **KEY)
+
+    assert [(200, first.json())] * 2 == [
+        (each.status_code, each.json()) for each in (again, by_its_old_path)
+    ]
+    assert 1 == len([row for row in beams.dump()["publishes"] if first.json()["publishId"] in row])
+
+
+@pytest.mark.parametrize(
+    "body,to",
+    [(NAMED | {"apns": {"aps": {"alert": "Bye"}}}, "/interests"), (NAMED, "/users")],
+    ids=["body", "endpoint"],
+)
+async def test_a_key_of_another_publish_is_refused(
+    beams: Beams, body: dict[str, Any], to: str
+) -> None:
+    """Another body, or the other endpoint, is another publish: nothing is kept."""
+    await beams.publish(NAMED, **KEY)
+    before = beams.dump()
+
+    reply = await beams.publish(body, to=to, **KEY)
+
+    assert (
+        422,
+        problem(
+            "Unprocessable Entity",
+            "`Idempotency-Key`: was used in the last 24 hours for another publish",
+        ),
+        before,
+    ) == (reply.status_code, reply.json(), beams.dump())
+
+
+async def test_a_refused_publish_does_not_use_up_its_key(beams: Beams) -> None:
+    """What was wrong can be mended and sent under the same key."""
+    refused = await beams.publish({"interests": ["a"]}, **KEY)
+
+    mended = await beams.publish(NAMED, **KEY)
+
+    assert (422, 200) == (refused.status_code, mended.status_code)
+
+
+@pytest.mark.parametrize("key", [b"", b"x" * 256, b"a\tb", b"a\x7f", "ä".encode()])
+async def test_a_key_that_cannot_be_is_refused(beams: Beams, key: bytes) -> None:
+    """Empty, too long, or with characters that do not print: nothing is kept."""
+    before = beams.dump()
+
+    reply = await beams.http.post(
+        beams.path("/publishes", api="publish_api"),
+        json=NAMED,
+        headers=[
+            (b"authorization", beams.secret["authorization"].encode()),
+            (b"idempotency-key", key),
+        ],
+    )
+
+    assert (
+        400,
+        problem("Bad request", "`Idempotency-Key`: one of 1 to 255 printable ASCII characters"),
+        before,
+    ) == (reply.status_code, reply.json(), beams.dump())
+
+
+async def test_two_keys_are_none(beams: Beams) -> None:
+    """Of two headers nobody can say which is meant."""
+    reply = await beams.http.post(
+        beams.path("/publishes", api="publish_api"),
+        json=NAMED,
+        headers=[*beams.secret.items(), ("idempotency-key", "a"), ("idempotency-key", "b")],
+    )
+
+    assert 400 == reply.status_code
+
+
 # --- how often -----------------------------------------------------------------------
 
 

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route, Router
 
 from heliograph import auth
+from heliograph.api import idempotency
 from heliograph.api.beams import payloads, schema
 from heliograph.api.bodies import check_content_type, read_object
 from heliograph.api.limits import Rate, address_of
@@ -27,7 +28,7 @@ from heliograph.api.problems import (
     answer_problem,
     json_response,
 )
-from heliograph.errors import InvalidInput, TooManyDevices, UserTaken
+from heliograph.errors import InvalidInput, KeyReused, TooManyDevices, UserTaken
 from heliograph.instances import Instance, Instances
 from heliograph.model import DeviceId, Gateway, Target, ToInterests, ToUsers
 from heliograph.pipeline.accept import Accept
@@ -126,12 +127,17 @@ class Beams:
     async def _publish(self, request: Request, kind: type[Target], *, most_bytes: int) -> Response:
         check_content_type(request)
         instance = await self._customer(request, self._publish_rate)
+        key = idempotency.read_key(request)
         body = await read_object(request, most_bytes=most_bytes)
         target = schema.read_target(body, kind)
         publish = self._accept.new_id()
         messages = payloads.build(schema.read_payloads(body), instance=instance.id, publish=publish)
-        await self._accept.accept(instance, publish, target, messages)
-        return json_response({"publishId": publish})
+        once = idempotency.once(key, kind.__name__, body)
+        try:
+            accepted = await self._accept.accept(instance, publish, target, messages, once=once)
+        except KeyReused:
+            raise idempotency.key_reused() from None
+        return json_response({"publishId": accepted})
 
     async def delete_user(self, request: Request) -> Response:
         """Forget a user and all of their devices; an unknown user is forgotten already."""
