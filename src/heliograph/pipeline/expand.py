@@ -40,6 +40,8 @@ async def expand(
         if publish is None:
             await work.remove(connection, expansion.number)
             return
+        if not await work.hold(connection, expansion):
+            return
         page = await devices.addressed(
             connection,
             publish.instance,

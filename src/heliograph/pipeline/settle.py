@@ -70,6 +70,7 @@ async def settle(
                 attempt=attempt,
                 due_at=due_at,
             )
+        await devices.hold(connection, _changed(verdicts))
         for environment, found in _found(verdicts).items():
             await devices.remember_environment(connection, found, environment)
         pruned = await _prune(connection, verdicts, now)
@@ -93,6 +94,15 @@ async def _prune(
             ):
                 pruned[number] = gone.reason
     return pruned
+
+
+def _changed(verdicts: Mapping[DeviceNumber, Verdict]) -> list[DeviceNumber]:
+    """The devices that verdicts change."""
+    return [
+        number
+        for number, verdict in verdicts.items()
+        if isinstance(verdict, Over) and (verdict.prune or verdict.environment)
+    ]
 
 
 def _found(verdicts: Mapping[DeviceNumber, Verdict]) -> dict[Environment, list[DeviceNumber]]:
