@@ -99,14 +99,12 @@ def _hide_values(context: ExceptionContext) -> None:
     """
     wrapped = context.original_exception
     told: Any = wrapped.__cause__
-    if isinstance(told, asyncpg.PostgresError):
-        sentence = f"{type(told).__name__}: {told.args[0]}"
-        told.detail = None
-    elif isinstance(told, ValueError):
-        sentence = type(told).__name__
-        told.args = (sentence,)
-    else:
+    if not isinstance(told, asyncpg.PostgresError | asyncpg.InterfaceError):
         return
+    sentence = type(told).__name__
+    if getattr(told, "severity", None):  # the server said it
+        sentence = f"{sentence}: {told.args[0]}"
+    told.args, told.detail = (sentence,), None
     wrapped.args = (sentence,)
     if context.sqlalchemy_exception is not None:
         context.sqlalchemy_exception.args = (sentence,)
