@@ -115,9 +115,8 @@ def randomness(seed: int = 0) -> Callable[[int], bytes]:
 _migrated: Final[list[bytes]] = []
 
 
-@asynccontextmanager
-async def database_in(folder: Path) -> AsyncIterator[Database]:
-    """A migrated database in a folder; migrations run once for all tests of a process."""
+async def migrated_in(folder: Path) -> str:
+    """The address of a migrated database; migrations run once for all tests of a process."""
     path = folder / "heliograph.db"
     url = f"sqlite:///{path}"
     if not _migrated:
@@ -125,7 +124,13 @@ async def database_in(folder: Path) -> AsyncIterator[Database]:
             pass
         _migrated.append(path.read_bytes())
     path.write_bytes(_migrated[0])
-    async with Database.opened(url) as database:
+    return url
+
+
+@asynccontextmanager
+async def database_in(folder: Path) -> AsyncIterator[Database]:
+    """A migrated database in a folder."""
+    async with Database.opened(await migrated_in(folder)) as database:
         yield database
 
 

@@ -239,7 +239,7 @@ def test_any_unknown_name_is_an_error_and_no_crash(name: str) -> None:
         ("log_format", "xml"),
         ("master_key", "too-short"),
         ("admin_token", ""),
-        ("database_url", "postgresql://localhost/heliograph"),
+        ("database_url", "mysql://localhost/heliograph"),
         ("queue_url", "nats://localhost"),
         ("tls_cert_file", "cert.pem"),
         ("tls_key_file", "key.pem"),

@@ -41,7 +41,7 @@ from heliograph.pipeline.worker import Worker
 from heliograph.queue.database import DatabaseQueue
 from heliograph.registry import Registry
 from heliograph.serving import Tls, address_of, bind, collect_rarely, serving, stop_signals
-from heliograph.storage.database import Database
+from heliograph.storage.database import SQLITE, Database
 from heliograph.transport.client import Client
 from heliograph.wire import vapid
 from heliograph.wire.seal import Seal
@@ -94,7 +94,8 @@ async def product(settings: Settings, *, extra_ca: str | None = None) -> AsyncIt
     check_vapid_subject(settings)
     metrics = Metrics()
     async with contextlib.AsyncExitStack() as stack:
-        stack.enter_context(_only_one(settings))
+        if database_url(settings).startswith(SQLITE):
+            stack.enter_context(_only_one(settings))
         database, instances = await stack.enter_async_context(storage(settings))
         client = await stack.enter_async_context(outgoing(settings, metrics, extra_ca))
         queue = DatabaseQueue(database, now)
@@ -149,7 +150,8 @@ async def product(settings: Settings, *, extra_ca: str | None = None) -> AsyncIt
             },
         )
         app.router.redirect_slashes = False  # SDKs take a redirection for an answer
-        await queue.reclaim()
+        if not database.is_shared:  # in a shared one they may be those of the living
+            await queue.reclaim()
         yield Product(Doorkeeper(app, metrics), instances, worker)
 
 

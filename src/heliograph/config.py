@@ -36,7 +36,10 @@ class Settings:
         Path("heliograph-data"), "Folder of the database, the key file and `dev.json`."
     )
     database_url: str | None = _setting(
-        None, "Where everything is kept. Default: SQLite in the data directory."
+        None,
+        "Where everything is kept: `sqlite:///path` or `postgresql://user:password@host/name`. "
+        "Default: SQLite in the data directory.",
+        secret=True,
     )
     queue_url: str | None = _setting(
         None, "Where work waits for a worker. Default: in the database."
@@ -115,9 +118,9 @@ class Settings:
             raise ConfigurationError(
                 f"{variable('tls_cert_file')} and {variable('tls_key_file')} go together"
             )
-        if self.database_url is not None and not self.database_url.startswith("sqlite:///"):
+        if self.database_url is not None and not self.database_url.startswith(_DATABASES):
             raise ConfigurationError(
-                f"{variable('database_url')} must be a sqlite:/// address in this version"
+                f"{variable('database_url')} must begin with one of {', '.join(_DATABASES)}"
             )
         if self.queue_url is not None:
             raise ConfigurationError(
@@ -159,6 +162,7 @@ def _check_addresses(settings: Settings) -> None:
 
 
 _MASTER_KEY_LENGTH: Final = 16
+_DATABASES: Final = ("sqlite:///", "postgresql://", "postgres://")
 SETTINGS: Final = tuple(fields(Settings))
 
 

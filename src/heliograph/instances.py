@@ -176,7 +176,7 @@ class Instances:
         """
         key = self._new_secret_key()
         async with self._database.write() as connection:
-            row = await rows.find(connection, instance)
+            row = await rows.find(connection, instance, lock=True)
             if row is None:
                 return None
             previous = self._open(instance, "secret_key", row.secret_key)
@@ -199,7 +199,7 @@ class Instances:
             The new pair; None if there is no such instance.
         """
         async with self._database.write() as connection:
-            row = await rows.find(connection, instance)
+            row = await rows.find(connection, instance, lock=True)
             if row is None:
                 return None
             pair = await self._add_vapid_keys(connection, row.number, instance, now=self._clock())

@@ -26,7 +26,7 @@ from heliograph.model import (
     gateway_of,
     time_ordered_uuid,
 )
-from heliograph.storage import devices, interests, users, vapid_keys
+from heliograph.storage import devices, instances, interests, users, vapid_keys
 from heliograph.storage.database import Database
 from heliograph.storage.devices import Device
 
@@ -100,7 +100,7 @@ class Registry:
     async def unregister(self, instance: InstanceNumber, device: DeviceId) -> bool:
         """Forget a device with its interests and its user; False if there was none."""
         async with self._database.write() as connection:
-            found = await devices.find(connection, instance, device)
+            found = await devices.find(connection, instance, device, lock=True)
             if found is None:
                 return False
             await devices.remove(connection, found.number)
@@ -132,6 +132,7 @@ class Registry:
             False if there is no such device.
         """
         async with self._database.write() as connection:
+            await devices.hold_address(connection, instance, address)
             found = await devices.find(connection, instance, device, lock=True)
             if found is None:
                 return False
@@ -245,4 +246,5 @@ async def _bound(
     """A browser's address with the VAPID pair it was made with; any other as it is."""
     if not isinstance(address, WebAddress) or address.vapid_key is not None:
         return address
+    await instances.keep(connection, instance)  # its older pairs go while its keys rotate
     return replace(address, vapid_key=await vapid_keys.current(connection, instance))

@@ -1,13 +1,11 @@
 """The queue in the database: it wakes when there is work, and lends it for a while."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
-from builders import NOW, SECOND, Clock, add_instance, add_publish, database_in
+from builders import NOW, SECOND, Clock, add_instance, add_publish
 from heliograph.model import WorkNumber
 from heliograph.queue.database import LEASE, DatabaseQueue
 from heliograph.storage import work
@@ -15,9 +13,8 @@ from heliograph.storage.database import Database
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with database_in(tmp_path) as opened:
-        yield opened
+def database(either_database: Database) -> Database:
+    return either_database
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Migrations make exactly the tables that the queries expect, and can be taken back."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -8,28 +9,57 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, create_engine, inspect, text
+from sqlalchemy import Connection, create_engine, inspect, make_url, text
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from heliograph.storage import migrations, tables
+from postgres import ENGINES, Postgres
 
 
-@pytest.fixture
-def connection(tmp_path: Path) -> Iterator[Connection]:
-    """An empty database."""
-    engine = create_engine(f"sqlite:///{tmp_path}/empty.db")
-    with engine.connect() as opened:
-        yield opened
-    engine.dispose()
+@pytest.fixture(params=ENGINES)
+async def empty(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[AsyncConnection]:
+    """An empty database, through the drivers of production."""
+    async with AsyncExitStack() as stack:
+        if request.param == "sqlite":
+            engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path}/empty.db")
+        else:
+            server: Postgres = request.getfixturevalue("postgres")
+            url = make_url(await stack.enter_async_context(server.empty()))
+            engine = create_async_engine(url.set(drivername="postgresql+asyncpg"))
+        stack.push_async_callback(engine.dispose)
+        yield await stack.enter_async_context(engine.connect())
+
+
+def in_database(test: Callable[[Connection], None]) -> Callable[..., Awaitable[None]]:
+    """Let a test have the connection as migrations do, which await nothing."""
+
+    async def run(empty: AsyncConnection) -> None:
+        await empty.run_sync(test)
+
+    run.__name__, run.__doc__ = test.__name__, test.__doc__
+    return run
 
 
 def tables_of(connection: Connection) -> dict[str, str]:
-    """Each table, and the statement that would make it again."""
+    """Each table, and what it is made of."""
+    if not is_sqlite(connection):
+        found = inspect(connection)
+        return {
+            name: f"{found.get_columns(name)} {found.get_indexes(name)}"
+            for name in found.get_table_names()
+            if name != "alembic_version"
+        }
     rows = connection.execute(
         text("SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'")
     )
     return {name: sql for name, sql in rows if name != "alembic_version"}
 
 
+def is_sqlite(connection: Connection) -> bool:
+    return connection.dialect.name == "sqlite"
+
+
+@in_database
 def test_migrations_make_the_tables_of_the_queries(connection: Connection) -> None:
     """Between a migrated database and ``tables.py`` there is no difference."""
     migrations.upgrade(connection)
@@ -39,15 +69,17 @@ def test_migrations_make_the_tables_of_the_queries(connection: Connection) -> No
     assert ([], set(tables.metadata.tables)) == (differences, set(tables_of(connection)))
 
 
-def test_migrations_keep_what_alembic_does_not_compare(connection: Connection) -> None:
+def test_migrations_keep_what_alembic_does_not_compare() -> None:
     """Which tables count for ever, and which is without row ids, is the same on both ways."""
-    migrations.upgrade(connection)
-    migrated = tables_of(connection)
-    other = create_engine("sqlite://")
-    with other.begin() as made:
-        tables.metadata.create_all(made)
-        declared = tables_of(made)
-    other.dispose()
+    made: list[dict[str, str]] = []
+    for make in (migrations.upgrade, tables.metadata.create_all):
+        engine = create_engine("sqlite://")
+        with engine.begin() as connection:
+            make(connection)
+        with engine.connect() as connection:
+            made.append(tables_of(connection))
+        engine.dispose()
+    migrated, declared = made
 
     def traits(sql: str) -> tuple[bool, bool]:
         return "AUTOINCREMENT" in sql, "WITHOUT ROWID" in sql
@@ -57,6 +89,7 @@ def test_migrations_keep_what_alembic_does_not_compare(connection: Connection) -
     }
 
 
+@in_database
 def test_an_upgrade_says_what_it_did(connection: Connection) -> None:
     """The first upgrade applies every revision, in order, up to the newest."""
     assert None is migrations.current(connection)
@@ -69,6 +102,7 @@ def test_an_upgrade_says_what_it_did(connection: Connection) -> None:
     )
 
 
+@in_database
 def test_an_upgrade_of_what_is_new_does_nothing(connection: Connection) -> None:
     """Every start upgrades; where there is nothing to do, nothing is done."""
     migrations.upgrade(connection)
@@ -79,6 +113,7 @@ def test_an_upgrade_of_what_is_new_does_nothing(connection: Connection) -> None:
     assert ([], before) == (applied, tables_of(connection))
 
 
+@in_database
 def test_migrations_can_be_taken_back(connection: Connection) -> None:
     """Down to the beginning nothing is left, and from there the way up is open again."""
     migrations.upgrade(connection)
@@ -98,8 +133,8 @@ def test_migrations_can_be_taken_back(connection: Connection) -> None:
 FIRST_ROWS = """
 INSERT INTO instances (id, name, created_at, secret_key, client_secret, app_secret,
     vapid_private_key, vapid_public_key, verify_client_secret)
-VALUES ('a', 'one', 11, 'k', 'c', 'p', 'sealed-1', 'public-1', 1),
-       ('b', 'two', 22, 'k', 'c', 'p', 'sealed-2', 'public-2', 1);
+VALUES ('a', 'one', 11, 'k', 'c', 'p', 'sealed-1', 'public-1', TRUE),
+       ('b', 'two', 22, 'k', 'c', 'p', 'sealed-2', 'public-2', TRUE);
 INSERT INTO users (instance_number, id, created_at) VALUES (1, 'alice', 5);
 INSERT INTO devices (instance_number, id, gateway, address_digest, token, metadata,
     user_number, created_at, registered_at, pruned_at)
@@ -117,17 +152,23 @@ VALUES ('p', 1, '', '', 1, 1, 1, 0, 0, 0);
 
 def at_the_first_revision(connection: Connection) -> None:
     """A database as the first release left it, with foreign keys enforced as in production."""
-    connection.exec_driver_sql("PRAGMA foreign_keys=ON")
+    if is_sqlite(connection):
+        connection.exec_driver_sql("PRAGMA foreign_keys=ON")
     command.upgrade(migrations.configuration(connection), "0001")
-    for statement in FIRST_ROWS.split(";"):
+    for statement in FIRST_ROWS.strip().removesuffix(";").split(";"):
         connection.execute(text(statement))
     connection.commit()
 
 
 def rows(connection: Connection, query: str) -> list[tuple[Any, ...]]:
-    return [tuple(row) for row in connection.execute(text(query))]
+    """What a query finds; bytes as text, which is what SQLite makes of the rows above."""
+    return [
+        tuple(value.decode() if isinstance(value, bytes) else value for value in row)
+        for row in connection.execute(text(query))
+    ]
 
 
+@in_database
 def test_vapid_keys_move_to_a_table_of_their_own(connection: Connection) -> None:
     """Each instance keeps its pair, as it was sealed, and each browser is bound to it."""
     at_the_first_revision(connection)
@@ -150,6 +191,7 @@ def test_vapid_keys_move_to_a_table_of_their_own(connection: Connection) -> None
     ] == rows(connection, bound)
 
 
+@in_database
 def test_nothing_is_lost_when_vapid_keys_move(connection: Connection) -> None:
     """Rows that hang on instances and devices stay, and all of them still hang together."""
     at_the_first_revision(connection)
@@ -159,9 +201,11 @@ def test_nothing_is_lost_when_vapid_keys_move(connection: Connection) -> None:
     migrations.upgrade(connection)
 
     after = {name: rows(connection, f"SELECT count(*) FROM {name}") for name in names}  # noqa: S608
-    assert (before, []) == (after, rows(connection, "PRAGMA foreign_key_check"))
+    broken = rows(connection, "PRAGMA foreign_key_check") if is_sqlite(connection) else []
+    assert (before, []) == (after, broken)
 
 
+@in_database
 def test_vapid_keys_move_back(connection: Connection) -> None:
     """Of several pairs the current one is kept, where the release before looks for it."""
     at_the_first_revision(connection)
@@ -183,6 +227,7 @@ def test_vapid_keys_move_back(connection: Connection) -> None:
 # --- 0003: keys of publishes, and cancels --------------------------------------------
 
 
+@in_database
 def test_publishes_are_kept_when_they_can_be_cancelled(connection: Connection) -> None:
     """Those of before are not cancelled, there and back."""
     at_the_first_revision(connection)

@@ -3,7 +3,6 @@
 from array import array
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -119,11 +118,11 @@ async def test_work_that_is_not_due_waits(database: Database) -> None:
     assert (set(), {number}) == (early, await taken(database, now=NOW + SECOND))
 
 
-async def test_what_one_process_holds_no_other_takes(database: Database, tmp_path: Path) -> None:
+async def test_what_one_process_holds_no_other_takes(database: Database, either_url: str) -> None:
     """Two processes that take work from one database never hold the same."""
     numbers = {await put(database) for _ in range(5)}
 
-    async with Database.opened(f"sqlite:///{tmp_path}/heliograph.db") as other:
+    async with Database.opened(either_url) as other:
         ours, theirs = await taken(database, 3), await taken(other, 3)
 
     assert (set(), numbers, 3) == (ours & theirs, ours | theirs, len(ours))

@@ -42,6 +42,8 @@ async def expand(
         if publish is None:
             await work.remove(connection, expansion.number)
             return
+        if not await work.hold(connection, expansion):
+            return
         if publish.cancelled_at is not None:
             await _finish(connection, expansion, now)
             return

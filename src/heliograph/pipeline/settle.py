@@ -69,6 +69,7 @@ async def settle(
         else:
             await _repeat(connection, batch, again)
         await publishes.add_ends(connection, batch.publish, ends)
+        await devices.hold(connection, _changed(verdicts))
         for environment, found in _found(verdicts).items():
             await devices.remember_environment(connection, found, environment)
         pruned = await _prune(connection, verdicts, now)
@@ -114,6 +115,15 @@ async def _prune(
             ):
                 pruned[number] = gone.reason
     return pruned
+
+
+def _changed(verdicts: Mapping[DeviceNumber, Verdict]) -> list[DeviceNumber]:
+    """The devices that verdicts change."""
+    return [
+        number
+        for number, verdict in verdicts.items()
+        if isinstance(verdict, Over) and (verdict.prune or verdict.environment)
+    ]
 
 
 def _found(verdicts: Mapping[DeviceNumber, Verdict]) -> dict[Environment, list[DeviceNumber]]:

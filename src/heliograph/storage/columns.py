@@ -12,6 +12,8 @@ from sqlalchemy.types import TypeDecorator
 Serial = BigInteger().with_variant(Integer, "sqlite")
 """An ascending number; SQLite only counts by itself in an INTEGER PRIMARY KEY."""
 
+Sortable = Text().with_variant(Text(collation="C"), "postgresql")
+"""Text in the order of its code points, as in SQLite, and not in that of some language."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

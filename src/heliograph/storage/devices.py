@@ -46,6 +46,7 @@ from heliograph.model import (
     address_digest,
     gateway_of,
 )
+from heliograph.storage import locks
 from heliograph.storage.tables import devices, interests, users
 
 
@@ -94,9 +95,14 @@ async def find(
         device: Its id.
         lock: Let no other transaction change it until this one ends.
     """
-    query = _living(instance).where(devices.c.id == device)
     if lock:
-        query = query.with_for_update(of=devices)
+        await locks.hold_rows(
+            connection,
+            select(devices.c.number).where(
+                devices.c.instance_number == instance, devices.c.id == device
+            ),
+        )
+    query = _living(instance).where(devices.c.id == device)
     row = (await connection.execute(query)).first()
     return None if row is None else _read(row)
 
@@ -104,13 +110,34 @@ async def find(
 async def find_address(
     connection: AsyncConnection, instance: InstanceNumber, address: Address
 ) -> DeviceNumber | None:
-    """The number of the device at an address, pruned or not; None if it is new."""
+    """
+    The number of the device at an address, pruned or not; None if it is new.
+
+    Nobody else can put a device there, or take it away, until the transaction ends.
+    """
+    await hold_address(connection, instance, address)
     query = select(devices.c.number).where(
         devices.c.instance_number == instance,
         devices.c.address_digest == address_digest(address),
     )
     number = await connection.scalar(query.with_for_update())
     return None if number is None else DeviceNumber(number)
+
+
+async def hold_address(
+    connection: AsyncConnection, instance: InstanceNumber, address: Address
+) -> None:
+    """Let nobody else put a device at an address until the transaction ends."""
+    await locks.hold_name(connection, "address", int(instance), address_digest(address))
+
+
+async def hold(connection: AsyncConnection, numbers: Iterable[DeviceNumber]) -> None:
+    """Let nobody else change these devices; whoever changes several holds them first."""
+    ordered = sorted(numbers)
+    for start in range(0, len(ordered), _NUMBERS_PER_STATEMENT):
+        some = ordered[start : start + _NUMBERS_PER_STATEMENT]
+        rows = select(devices.c.number).where(devices.c.number.in_(some))
+        await locks.hold_rows(connection, rows.order_by(devices.c.number))
 
 
 async def number_of(

@@ -9,6 +9,7 @@ from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.model import InstanceId, InstanceNumber
+from heliograph.storage import locks
 from heliograph.storage.tables import instances
 
 
@@ -35,8 +36,21 @@ async def add(connection: AsyncConnection, values: dict[str, Any]) -> InstanceNu
     return InstanceNumber(int(number or 0))
 
 
-async def find(connection: AsyncConnection, instance: InstanceId) -> InstanceRow | None:
-    """The instance with this id; None if there is none."""
+async def find(
+    connection: AsyncConnection, instance: InstanceId, *, lock: bool = False
+) -> InstanceRow | None:
+    """
+    The instance with this id; None if there is none.
+
+    Args:
+        connection: The transaction.
+        instance: Its id.
+        lock: Let no other transaction change it, or what it owns be added to, until this one ends.
+    """
+    if lock:
+        await locks.hold_rows(
+            connection, select(instances.c.number).where(instances.c.id == instance)
+        )
     row = (await connection.execute(select(instances).where(instances.c.id == instance))).first()
     return None if row is None else _read(row)
 
@@ -46,6 +60,13 @@ async def find_numbered(connection: AsyncConnection, number: InstanceNumber) -> 
     query = select(instances).where(instances.c.number == number)
     row = (await connection.execute(query)).first()
     return None if row is None else _read(row)
+
+
+async def keep(connection: AsyncConnection, number: InstanceNumber) -> None:
+    """Let no other transaction lock or delete an instance until this one ends."""
+    await locks.keep_rows(
+        connection, select(instances.c.number).where(instances.c.number == number)
+    )
 
 
 async def every(connection: AsyncConnection) -> Sequence[InstanceRow]:

@@ -31,7 +31,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from heliograph.storage.columns import Instant, Json, Numbers, Serial
+from heliograph.storage.columns import Instant, Json, Numbers, Serial, Sortable
 
 metadata = MetaData(
     naming_convention={
@@ -118,7 +118,7 @@ interests = Table(
         ForeignKey("instances.number", ondelete="CASCADE"),
         primary_key=True,
     ),
-    Column("name", Text, primary_key=True),
+    Column("name", Sortable, primary_key=True),
     Column("device_number", ForeignKey("devices.number", ondelete="CASCADE"), primary_key=True),
     Index(None, "device_number", "name"),
     sqlite_with_rowid=False,

@@ -6,6 +6,7 @@ from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.model import InstanceNumber, UserId
+from heliograph.storage import locks
 from heliograph.storage.tables import devices, users
 
 
@@ -18,6 +19,7 @@ async def obtain(
     Its row stays locked until the transaction ends, so that two devices cannot both
     become the last one that is allowed.
     """
+    await locks.hold_name(connection, "user", int(instance), str(user))
     query = select(users.c.number).where(users.c.instance_number == instance, users.c.id == user)
     found = await connection.scalar(query.with_for_update())
     if found is not None:
@@ -42,7 +44,9 @@ async def devices_of(connection: AsyncConnection, user_number: int) -> int:
 async def remove(connection: AsyncConnection, instance: InstanceNumber, user: UserId) -> int:
     """Delete a user and all of their devices; how many devices that were."""
     number = await connection.scalar(
-        select(users.c.number).where(users.c.instance_number == instance, users.c.id == user)
+        select(users.c.number)
+        .where(users.c.instance_number == instance, users.c.id == user)
+        .with_for_update()  # nobody logs in while their devices go
     )
     if number is None:
         return 0

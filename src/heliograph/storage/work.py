@@ -135,9 +135,13 @@ async def lease(
         .order_by(work.c.attempt, work.c.number)
         .limit(limit)
         .with_for_update(skip_locked=True)
+        .cte("free")  # looked up once: a planner may repeat a subquery, and lock other rows
     )
     taken = await connection.execute(
-        update(work).where(work.c.number.in_(free)).values(leased_until=until).returning(work)
+        update(work)
+        .where(work.c.number.in_(select(free.c.number)))
+        .values(leased_until=until)
+        .returning(work)
     )
     return sorted((_read(row) for row in taken), key=lambda item: item.number)
 
@@ -173,6 +177,18 @@ async def next_due(connection: AsyncConnection) -> datetime | None:
     query = select(func.min(work.c.due_at)).where(work.c.leased_until.is_(None))
     instant: datetime | None = await connection.scalar(query)
     return instant
+
+
+async def hold(connection: AsyncConnection, expansion: Expansion) -> bool:
+    """
+    Let nobody else take this step; False if somebody has.
+
+    Whoever was away for longer than their lease finds that out here.
+    """
+    query = select(work.c.number).where(
+        work.c.number == expansion.number, work.c.expanded_to == expansion.expanded_to
+    )
+    return await connection.scalar(query.with_for_update()) is not None
 
 
 async def move_on(connection: AsyncConnection, number: WorkNumber, *, expanded_to: int) -> None:

@@ -210,7 +210,10 @@ def upgrade() -> None:
         sa.Column(
             "instance_number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
         ),
-        sa.Column("name", sa.Text(), nullable=False),
+        # In the order of its code points, as in SQLite, and not in that of some language.
+        sa.Column(
+            "name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.Column(
             "device_number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
         ),
