@@ -44,21 +44,17 @@ from rich.table import Table
 from builders import (
     Clock,
     Workshop,
+    address_of,
     database_in,
-    from_base64url,
     to_users,
 )
 from heliograph.gateways.contract import Outcome, Sent, Unavailable
 from heliograph.instances import Instance
 from heliograph.model import (
-    Address,
-    ApnsAddress,
     ApnsCredentials,
     DeviceNumber,
-    FcmAddress,
     FcmCredentials,
     Gateway,
-    WebAddress,
 )
 from heliograph.pipeline.deliver import Deliver
 from heliograph.storage.devices import Recipient
@@ -214,24 +210,9 @@ def _in_words(outcome: Outcome) -> str:
 async def _minted(http: httpx.AsyncClient, gateway: Gateway) -> list[Recipient]:
     answer = await http.post("/devices", json={"platform": str(gateway), "count": _DEVICES})
     return [
-        Recipient(DeviceNumber(number), _address(gateway, minted))
+        Recipient(DeviceNumber(number), address_of(gateway, minted))
         for number, minted in enumerate(answer.raise_for_status().json()["devices"], 1)
     ]
-
-
-def _address(gateway: Gateway, minted: dict[str, Any]) -> Address:
-    match gateway:
-        case Gateway.APNS:
-            return ApnsAddress(minted["token"])
-        case Gateway.FCM:
-            return FcmAddress(minted["token"])
-        case Gateway.WEB:
-            keys = minted["subscription"]["keys"]
-            return WebAddress(
-                minted["subscription"]["endpoint"],
-                from_base64url(keys["p256dh"]),
-                from_base64url(keys["auth"]),
-            )
 
 
 def _plan() -> bytes:

@@ -334,18 +334,7 @@ class Gateways:
         """The address of a new virtual device."""
         answer = await self.management.post("/devices", json={"platform": str(gateway)} | order)
         minted = answer.raise_for_status().json()
-        match gateway:
-            case Gateway.APNS:
-                return ApnsAddress(minted["token"])
-            case Gateway.FCM:
-                return FcmAddress(minted["token"])
-            case Gateway.WEB:
-                keys = minted["subscription"]["keys"]
-                return WebAddress(
-                    minted["subscription"]["endpoint"],
-                    from_base64url(keys["p256dh"]),
-                    from_base64url(keys["auth"]),
-                )
+        return address_of(gateway, minted)
 
     async def inbox(self) -> list[dict[str, Any]]:
         """What every device received, oldest first."""
@@ -357,6 +346,22 @@ class Gateways:
         """Put these faults in force, and no others."""
         answer = await self.management.put("/scenario", json={"faults": list(faults)})
         answer.raise_for_status()
+
+
+def address_of(gateway: Gateway, minted: dict[str, Any]) -> Address:
+    """The address of a virtual device, from what the sandbox says of it."""
+    match gateway:
+        case Gateway.APNS:
+            return ApnsAddress(minted["token"])
+        case Gateway.FCM:
+            return FcmAddress(minted["token"])
+        case Gateway.WEB:
+            keys = minted["subscription"]["keys"]
+            return WebAddress(
+                minted["subscription"]["endpoint"],
+                from_base64url(keys["p256dh"]),
+                from_base64url(keys["auth"]),
+            )
 
 
 def from_base64url(name: str) -> bytes:

@@ -5,12 +5,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+import structlog
 from h2.errors import ErrorCodes
 
 from heliograph.errors import Ambiguous, NotProcessed, TransportError
+from heliograph.metrics import Metrics
 from heliograph.sandbox import Authority
-from heliograph.transport.client import Client
+from heliograph.transport.client import Client, Destination
 from heliograph.transport.connection import Patience
+from heliograph.wire import http2
 from heliograph.wire.http import HttpRequest, HttpResponse
 from transport.scripted import AUTHORITY, Asked, Connection, ScriptedServer, listening, scripted
 from transport.senders import send_all
@@ -245,3 +248,48 @@ async def test_a_peer_that_breaks_the_rules_is_left() -> None:
         results = await send(client, server, AUTHORITY, 1)
 
         assert [Ambiguous] == statuses(results)
+
+
+async def test_connections_are_counted_and_their_end_is_told() -> None:
+    """An operator sees how many are open, and why one has ended, in the peer's own word."""
+
+    def say_why(asked: Asked) -> None:
+        asked.answer()
+        asked.connection.h2.close_connection(additional_data=b'{"reason":"Shutdown"}')
+        asked.connection.flush()
+
+    metrics = Metrics()
+
+    def opened() -> float | None:
+        labels = {"gateway": "apns"}
+        return metrics.registry.get_sample_value("heliograph_connections", labels)
+
+    client = Client(metrics=metrics)
+    async with scripted(AUTHORITY, say_why) as server:
+        destination = Destination(server.origin, ca=AUTHORITY.ca_pem, gateway="apns")
+        template = http2.template("POST", server.origin, "/", (), b"{}")
+        with structlog.testing.capture_logs() as logged:
+            await client.exchange(destination, template, [()])
+            await server.until_left()
+            await client.close()  # which waits for what is on its way out
+        ended = opened()
+
+    told = [(line["event"], line.get("reason")) for line in logged]
+    assert (0, [("connection_opened", None), ("connection_lost", "GOAWAY Shutdown")]) == (
+        ended,
+        told,
+    )
+
+
+async def test_an_open_connection_is_counted() -> None:
+    """From its handshake to its end."""
+    metrics = Metrics()
+    client = Client(metrics=metrics)
+    async with scripted(AUTHORITY) as server:
+        await send(client, server, AUTHORITY, 1)
+        labels = {"gateway": "other"}
+        during = metrics.registry.get_sample_value("heliograph_connections", labels)
+        await client.close()
+        after = metrics.registry.get_sample_value("heliograph_connections", labels)
+
+    assert (1, 0) == (during, after)
