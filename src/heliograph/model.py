@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, Literal, NewType, assert_never
+from typing import Final, Literal, NamedTuple, NewType, assert_never
 
 InstanceId = NewType("InstanceId", str)
 """A UUID in its canonical lower-case form."""
@@ -52,6 +52,15 @@ class Environment(StrEnum):
 
     PRODUCTION = "production"
     SANDBOX = "sandbox"
+
+
+class Lane(NamedTuple):
+    """What is paced, paused and isolated together."""
+
+    instance: InstanceNumber
+    gateway: Gateway
+    environment: Environment | None
+    """Known of APNs devices only, and not of all of them."""
 
 
 End = Literal["sent", "failed", "expired", "cancelled"]
