@@ -82,7 +82,7 @@ class DatabaseQueue:
             ours = await work.extend(connection, numbers, holder=self._holder, until=until)
             for each in works:
                 if isinstance(each, Batch) and each.errand is Errand.PROBE and each.number in ours:
-                    await lanes.extend_probe(connection, each.lane, until=until)
+                    await lanes.set_probe(connection, each.lane, at=until)
         return [each for each in works if each.number not in ours]
 
     async def hand_back(
@@ -122,8 +122,9 @@ class DatabaseQueue:
 
     async def wait(self) -> Collection[Sort]:
         """Return when there may be work: after an announcement, or when some falls due."""
+        nap = await self._nap()
         try:
-            await asyncio.wait_for(self._news.wait(), await self._nap())
+            await asyncio.wait_for(self._news.wait(), nap)
             sorts = frozenset(self._announced)
         except TimeoutError:
             sorts = frozenset(Sort)
