@@ -25,12 +25,16 @@ class Event(StrEnum):
     BATCH_ABANDONED = "batch_abandoned"
     DEVICE_PRUNED = "device_pruned"
     CREDENTIALS_REFUSED = "credentials_refused"
+    LANE_PAUSED = "lane_paused"
+    LANE_RESUMED = "lane_resumed"
     REQUEST_MALFORMED = "request_malformed"
     CONNECTION_OPENED = "connection_opened"
     CONNECTION_FAILED = "connection_failed"
     CONNECTION_LOST = "connection_lost"
     REQUEST_FAILED = "request_failed"
     WORKER_FAILED = "worker_failed"
+    WORK_GIVEN_UP = "work_given_up"
+    LEASE_LOST = "lease_lost"
     ENCRYPTION_PROCESS_LOST = "encryption_process_lost"
 
 

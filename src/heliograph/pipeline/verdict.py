@@ -8,7 +8,8 @@ Sent            over: sent; if it was taken where it was not thought to be, that
 Gone            over: failed, and the device is pruned
 Suspect         over: failed; the device stays, for a wrong setting looks the same
 Rejected        over: failed; the message is at fault
-Refused         again, until it expires: our credentials are at fault, and may be mended
+Refused         again, until it expires: our credentials are at fault, and may be mended;
+                the attempt does not count, and a lane that is paused keeps it
 Unavailable     again, after the longer of our back-off and what the gateway asked for
 Interrupted     again, soon: the connection was at fault
 ==============  ====================================================================
@@ -47,6 +48,12 @@ REFUSED_WAIT: Final = timedelta(minutes=1)
 MOST_ATTEMPTS: Final = 40
 """About eight hours of an unavailable gateway; refused credentials do not count."""
 
+MOST_FAILURES: Final = 10
+"""How often work is begun that we cannot do for a reason of our own: for about an hour."""
+
+_AFTER_FAILURE: Final = timedelta(seconds=10)
+"""How long it rests the first time."""
+
 DEFAULT_LIFETIME: Final = timedelta(days=28)
 """How long a message is worth sending if nobody says: FCM's and Beams' own default."""
 
@@ -77,7 +84,13 @@ Verdict = Over | Again
 
 
 def verdict(
-    outcome: Outcome, *, attempt: int, expires_at: datetime, now: datetime, dice: float
+    outcome: Outcome,
+    *,
+    attempt: int,
+    expires_at: datetime,
+    now: datetime,
+    dice: float,
+    is_held: bool = False,
 ) -> Verdict:
     """
     Decide.
@@ -88,6 +101,7 @@ def verdict(
         expires_at: From when on the message is worth nothing.
         now: The time.
         dice: A random number from 0 up to 1, for the jitter.
+        is_held: Whether its lane is paused because of it, and keeps what is refused.
     """
     match outcome:
         case Sent(environment=environment):
@@ -96,6 +110,8 @@ def verdict(
             return Over("failed", reason, prune=outcome)
         case Suspect(reason=reason) | Rejected(reason=reason):
             return Over("failed", reason)
+        case Refused(reason=reason) if is_held:
+            return _again(now, reason, expires_at, attempt=attempt)
         case Refused(reason=reason):
             # Never a first attempt, for fresh work goes first; but it does not count up.
             return _again(now + REFUSED_WAIT, reason, expires_at, attempt=max(attempt, 2))
@@ -123,6 +139,11 @@ def backoff(attempt: int, *, dice: float) -> timedelta:
     doublings: int = min(attempt - 1, 16)
     longest = min(FIRST_WAIT * (1 << doublings), LONGEST_WAIT)
     return longest * dice
+
+
+def after_failure(failures: int) -> timedelta:
+    """How long work rests that has failed so often for a reason of our own."""
+    return min(_AFTER_FAILURE * (1 << failures - 1), LONGEST_WAIT)
 
 
 def expires_at(
