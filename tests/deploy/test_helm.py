@@ -3,6 +3,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
@@ -36,13 +37,34 @@ def pods(example: str) -> list[dict[str, Any]]:
 
 
 def digest_of(example: str) -> str:
-    """As ``render.sh`` reckons it: of chart and values, each file with its name."""
+    """As ``render.sh`` reckons it: of what decides over the result, each file with its name."""
     files = [*CHART.rglob("*"), HELM / "examples" / example]
+    left_out = ("README.md", "values.schema.json")
     names = sorted(
-        str(path.relative_to(HELM)) for path in files if path.is_file() and path.name != "README.md"
+        str(path.relative_to(HELM))
+        for path in files
+        if path.is_file() and path.name not in left_out
     )
     lines = (f"{hashlib.sha256((HELM / n).read_bytes()).hexdigest()}  {n}\n" for n in names)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def merged(values: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
+    """Values with others above them, as Helm lays them."""
+    both = {
+        name: merged(values[name], others[name])
+        for name in values.keys() & others.keys()
+        if isinstance(values[name], dict) and isinstance(others[name], dict)
+    }
+    return values | others | both
+
+
+def refused(changes: dict[str, Any]) -> list[str]:
+    """What the chart's schema says against its values with some changed."""
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    errors = jsonschema.Draft7Validator(schema).iter_errors(merged(values, changes))
+    return [error.json_path for error in errors]
 
 
 def leaves(values: dict[str, Any], above: str = "") -> set[str]:
@@ -185,6 +207,26 @@ def test_the_schema_knows_every_setting() -> None:
     own = {name for name in known_settings() if name.removesuffix("_FILE") in GIVEN}
 
     assert known_settings() - own == set(schema["properties"]["settings"]["propertyNames"]["enum"])
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_schema_takes_the_examples(example: str) -> None:
+    """Nothing that the examples say is refused."""
+    assert [] == refused(documents(HELM / "examples" / example)[0])
+
+
+@pytest.mark.parametrize(
+    "changes, where",
+    [
+        ({"worker": {"replica": 3}}, "$.worker"),
+        ({"settings": {"HELIOGRAPH_LISTEN": "0.0.0.0:1"}}, "$.settings"),
+        ({"settings": {"HELIOGRAPH_VAPID_SUBJECT": "you"}}, "$.settings.HELIOGRAPH_VAPID_SUBJECT"),
+        ({"terminationGracePeriodSeconds": 10}, "$.terminationGracePeriodSeconds"),
+    ],
+)
+def test_the_schema_refuses_what_is_wrong(changes: dict[str, Any], where: str) -> None:
+    """A value that does not exist, or cannot work, is refused where it stands."""
+    assert [where] == refused(changes)
 
 
 def test_every_value_is_documented() -> None:
