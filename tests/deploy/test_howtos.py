@@ -4,6 +4,7 @@ import subprocess
 from importlib.metadata import distribution
 from pathlib import Path
 
+import asyncpg
 import pytest
 import trustme
 
@@ -69,6 +70,16 @@ def test_commands_of_the_pages_exist() -> None:
     problems = [command_problem(line.split()) for line in typed]
 
     assert ([], True) == ([each for each in problems if each], len(typed) >= 5)
+
+
+@pytest.mark.parametrize("statement", blocks("sql"))
+async def test_postgresql_takes_what_the_pages_tell_it(statement: str, shared_url: str) -> None:
+    """Statements of the pages run in a database of ours."""
+    connection = await asyncpg.connect(shared_url)
+    try:
+        assert "ALTER TABLE" == await connection.execute(statement)
+    finally:
+        await connection.close()
 
 
 def test_pages_beside_what_they_describe_lead_somewhere() -> None:
