@@ -8,7 +8,7 @@ JUDGES := tests/judges/node
 JUDGES_READY := $(JUDGES)/node_modules/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench bench-embedded faults soak judges-debian fmt lock clean
+.PHONY: help run demo test check bench bench-embedded faults soak judges-debian helm deploy-judges fmt lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,16 @@ soak: $(READY) ## Meet four hours' worth of broken connections in five minutes
 judges-debian: $(READY) ## Send to Debian's nghttpd (apt-get install nghttp2-server)
 	@command -v nghttpd >/dev/null || { echo "nghttpd is missing: apt-get install nghttp2-server"; exit 1; }
 	$(BIN)/pytest tests/judges/nghttpd.py
+
+helm: ## Lint the chart and render its examples, after it was changed (needs helm)
+	@command -v helm >/dev/null || { echo "helm is missing: https://helm.sh/docs/intro/install"; exit 1; }
+	deploy/helm/render.sh
+
+deploy-judges: $(READY) ## Ask systemd and Prometheus about deploy/ (apt-get install systemd prometheus)
+	@for each in systemd-analyze promtool; do \
+	  command -v $$each >/dev/null || { echo "$$each is missing: apt-get install systemd prometheus"; exit 1; }; done
+	deploy/systemd/verify.sh $(abspath $(BIN))/heliograph
+	promtool check rules deploy/prometheus/rules.yaml
 
 fmt: $(READY) ## Format and mend what can be mended by machine
 	$(BIN)/ruff format .

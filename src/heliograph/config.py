@@ -42,7 +42,7 @@ class Settings:
         secret=True,
     )
     queue_url: str | None = _setting(
-        None, "Where work waits for a worker. Default: in the database."
+        None, "Where work waits for a worker. Default: in the database.", secret=True
     )
     listen: str = _setting("127.0.0.1:8040", "Address and port for http; port 0 picks a free one.")
     listen_tls: str | None = _setting(
