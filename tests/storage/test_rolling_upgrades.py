@@ -61,9 +61,7 @@ async def test_an_old_program_works_in_a_newer_database(either_url: str) -> None
 
 async def test_an_old_program_refuses_what_it_would_not_survive(either_url: str) -> None:
     """A newer one has written down that its migration must be known: the operator is told."""
-    await bring_further(
-        either_url, f"INSERT INTO required_revisions (revision) VALUES ('{NEWER}')"
-    )
+    await bring_further(either_url, f"INSERT INTO required_revisions (revision) VALUES ('{NEWER}')")
 
     with pytest.raises(ConfigurationError, match=rf"revision {NEWER}.*install the newer one"):
         async with Database.opened(either_url):
