@@ -54,16 +54,12 @@ async def test_what_is_chosen_again_stays(either_database: Database) -> None:
 
 async def test_of_many_who_choose_at_once_one_does(either_database: Database) -> None:
     """The others are shown what it chose; also when nothing lay there before."""
-    names = [f"token {number}" for number in range(8)]
 
-    agreed = await asyncio.gather(
-        *[
-            shelf_of(either_database, seed=number).agree(
-                KEY, lambda known, name=name: known or token(name)
-            )
-            for number, name in enumerate(names)
-        ]
-    )
+    async def choose(number: int) -> Token:
+        shelf = shelf_of(either_database, seed=number)
+        return await shelf.agree(KEY, lambda known: known or token(f"token {number}"))
+
+    agreed = await asyncio.gather(*[choose(number) for number in range(8)])
 
     assert 1 == len({each.value for each in agreed})
 

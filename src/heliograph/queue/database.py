@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from heliograph.model import WorkNumber
+from heliograph.queue.news import News
 from heliograph.storage import work
 from heliograph.storage.database import Database
 from heliograph.storage.work import Work
@@ -26,11 +27,20 @@ _LONGEST_NAP: Final = timedelta(seconds=5)
 class DatabaseQueue:
     """The work of one database, as one process sees it."""
 
-    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
-        """Look at a database; nothing is read yet."""
+    def __init__(
+        self, database: Database, clock: Callable[[], datetime], *, news: News | None = None
+    ) -> None:
+        """
+        Look at a database; nothing is read yet.
+
+        Args:
+            database: Where the work is.
+            clock: The time.
+            news: How other processes hear of work; None means that there are none.
+        """
         self._database = database
         self._clock = clock
-        self._news = asyncio.Event()
+        self._news: News = news or asyncio.Event()
 
     async def take(self, limit: int) -> Sequence[Work]:
         """Hold up to ``limit`` pieces of work that are due."""

@@ -6,7 +6,7 @@ How each kind is kept is told by the engine: ``sqlite.py`` or ``postgres.py``.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -94,6 +94,11 @@ class Database:
         """One consistent view of what is committed."""
         async with self._engine.reader.begin() as connection:
             yield connection
+
+    async def connect_apart(self) -> Any:
+        """A connection of asyncpg's, outside of the pool; where the database is shared."""
+        assert isinstance(self._engine, Postgres)  # noqa: S101  (no other is shared)
+        return await self._engine.connect()
 
     async def revision(self) -> str | None:
         """The migration that the database is at."""
