@@ -30,6 +30,11 @@ async def run_on(url: str, *statements: str) -> None:
             await connection.execute(text(statement))
 
 
+def required(revision: str) -> str:
+    """What a migration does that must be known of."""
+    return f"INSERT INTO required_revisions (revision) VALUES ('{revision}')"  # noqa: S608
+
+
 async def bring_further(url: str, *statements: str) -> None:
     await run_on(url, *statements, f"UPDATE alembic_version SET version_num = '{NEWER}'")  # noqa: S608
 
@@ -61,7 +66,7 @@ async def test_an_old_program_works_in_a_newer_database(either_url: str) -> None
 
 async def test_an_old_program_refuses_what_it_would_not_survive(either_url: str) -> None:
     """A newer one has written down that its migration must be known: the operator is told."""
-    await bring_further(either_url, f"INSERT INTO required_revisions (revision) VALUES ('{NEWER}')")
+    await bring_further(either_url, required(NEWER))
 
     with pytest.raises(ConfigurationError, match=rf"revision {NEWER}.*install the newer one"):
         async with Database.opened(either_url):
@@ -71,9 +76,8 @@ async def test_an_old_program_refuses_what_it_would_not_survive(either_url: str)
 async def test_what_must_be_known_and_is_does_not_matter(either_url: str) -> None:
     """Of the revisions that are required, those that this program brings along are no news."""
     newest = migrations.newest()
-    await bring_further(
-        either_url, f"INSERT INTO required_revisions (revision) VALUES ('{newest}')"
-    )
+    assert newest is not None
+    await bring_further(either_url, required(newest))
 
     async with Database.opened(either_url) as database:
         assert NEWER == await database.revision()

@@ -157,3 +157,21 @@ async def test_a_database_that_is_gone_is_silent(either_database: Database) -> N
 
     with pytest.raises(ShelfSilent):
         await shelf_of(either_database).find(KEY)
+
+
+async def test_the_first_master_key_is_that_of_all(either_database: Database) -> None:
+    """A process with another one is refused, before it could write what others cannot read."""
+    for seed in range(2):
+        await shelf_of(either_database, seed=seed).check_key()
+
+    with pytest.raises(ValueError, match="does not open"):
+        await shelf_of(either_database, master_key="another master key").check_key()
+
+
+async def test_the_master_key_is_still_known_when_tokens_go(either_database: Database) -> None:
+    """What shows it does not expire."""
+    await shelf_of(either_database).check_key()
+    await shelf_of(either_database, seed=1).agree(KEY, lambda _: token("first"))
+
+    with pytest.raises(ValueError, match="does not open"):
+        await shelf_of(either_database, master_key="another master key").check_key()

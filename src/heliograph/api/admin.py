@@ -33,6 +33,7 @@ from heliograph.model import (
     gateway_of,
 )
 from heliograph.pipeline.cancel import cancel
+from heliograph.pipeline.fleet import living
 from heliograph.registry import Registry
 from heliograph.storage import devices, outcomes, publishes, work
 from heliograph.storage.database import Database
@@ -86,6 +87,7 @@ class Admin:
             ("GET", one + "/publishes/{publish}", self.show_publish),
             ("POST", one + "/publishes/{publish}/cancel", self.cancel_publish),
             ("GET", one + "/publishes/{publish}/trace", self.trace),
+            ("GET", "/workers", self.list_workers),
         ]
         return [
             Mount(
@@ -283,6 +285,26 @@ class Admin:
     async def _describe(self, instance: Instance) -> dict[str, Any]:
         keys = await self._instances.vapid_use(instance.number)
         return _describe(instance) | {"vapid_keys": [_describe_key(each) for each in keys]}
+
+    # --- processes -------------------------------------------------------------------
+
+    async def list_workers(self, _request: Request) -> Response:
+        """The processes that deliver; none where the only one is this."""
+        found = await living(self._database, now=self._clock())
+        return json_response(
+            {
+                "workers": [
+                    {
+                        "id": each.id,
+                        "host": each.host,
+                        "version": each.version,
+                        "started_at": each.started_at,
+                        "seen_at": each.seen_at,
+                    }
+                    for each in found
+                ]
+            }
+        )
 
     async def _instance(self, request: Request) -> Instance:
         instance = await self._instances.find(request.path_params["instance"])

@@ -9,7 +9,7 @@ while the others wait.
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 from heliograph.errors import ShelfSilent
@@ -20,6 +20,12 @@ from heliograph.wire.seal import Seal
 
 PATIENCE: Final = timedelta(seconds=3)
 """How long the database may take; a message waits meanwhile."""
+
+
+_ANY_TOKEN: Final = bytes(32)
+"""The digest of no key: what lies there only shows which master key is the right one."""
+
+_FOR_EVER: Final = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +117,26 @@ class SharedShelf:
             raise
         except Exception as problem:  # noqa: BLE001
             raise ShelfSilent(type(problem).__name__) from None
+
+    async def check_key(self) -> None:
+        """
+        See whether our master key is that of all others; the first one here decides.
+
+        Without it two processes with a key file each would notice only when one could not
+        read the credentials that came in through the other.
+
+        Raises:
+            ValueError: It is not.
+        """
+        async with self._database.read() as connection:
+            kept = await provider_tokens.find(connection, _ANY_TOKEN)
+        if kept is None:
+            async with self._database.write() as connection:
+                kept = await provider_tokens.hold(connection, _ANY_TOKEN)
+                if kept is None:
+                    kept = self._sealed(_ANY_TOKEN, Token("", *_FOR_EVER))
+                    await provider_tokens.keep(connection, _ANY_TOKEN, kept)
+        self._seal.open(kept.token, context=_context(_ANY_TOKEN))
 
     def _opened(self, digest: bytes, kept: SealedToken | None) -> Token | None:
         if kept is None:
