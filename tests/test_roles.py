@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from builders import MASTER_KEY
+from heliograph import __version__
 from heliograph.app import check_role
 from heliograph.errors import ConfigurationError
 from postgres import Postgres
@@ -232,6 +233,14 @@ def test_a_role_of_its_own_needs_a_database_that_is_shared(tmp_path: Path, role:
     """A worker of a file that another process serves would find it locked, or empty."""
     with pytest.raises(ConfigurationError, match=rf"--role {role}.*HELIOGRAPH_DATABASE_URL"):
         check_role(settings_in(tmp_path), role)
+
+
+async def test_a_process_that_is_alone_is_the_worker(tmp_path: Path) -> None:
+    """Over SQLite there is one, which need not show itself to anybody."""
+    async with in_process(tmp_path) as served:
+        listed = (await served.http.get("/admin/v1/workers", headers=ADMIN)).json()["workers"]
+
+    assert [__version__] == [each["version"] for each in listed]
 
 
 async def test_who_only_answers_sends_nothing(tmp_path: Path, shared_url: str) -> None:

@@ -47,6 +47,7 @@ from heliograph.queue.news import news_of
 from heliograph.registry import Registry
 from heliograph.serving import Tls, address_of, bind, collect_rarely, serving, stop_signals
 from heliograph.storage.database import SQLITE, Database
+from heliograph.storage.workers import WorkerRow
 from heliograph.transport.client import Client
 from heliograph.transport.shelf import SharedShelf
 from heliograph.wire import vapid
@@ -122,16 +123,17 @@ async def product(
         if database_url(settings).startswith(SQLITE):
             stack.enter_context(_only_one(settings))
         database, instances = await stack.enter_async_context(storage(settings))
+        us = WorkerRow(secrets.token_hex(8), socket.gethostname(), __version__, now(), now())
         news = await stack.enter_async_context(news_of(database))
         queue = DatabaseQueue(database, now, news=news)
         routes: list[BaseRoute] = []
         routes += health.routes(metrics, ping=database.ping, is_draining=draining.is_set)
         if role != "worker":
-            routes += _public(settings, database, queue, instances, metrics)
+            routes += _public(settings, database, queue, instances, metrics, us)
         worker = None
         if role != "api":
             worker = await stack.enter_async_context(
-                _delivering(settings, database, queue, instances, metrics, extra_ca)
+                _delivering(settings, database, queue, instances, metrics, us, extra_ca)
             )
         app = Starlette(
             routes=routes,
@@ -152,6 +154,7 @@ def _public(
     queue: DatabaseQueue,
     instances: Instances,
     metrics: Metrics,
+    us: WorkerRow,
 ) -> list[BaseRoute]:
     """What callers talk to."""
     registry = Registry(
@@ -169,7 +172,14 @@ def _public(
         device_rate=settings.device_rate,
         clock=now,
     )
-    admin = Admin(database, instances, registry, token=settings.admin_token, clock=now)
+    admin = Admin(
+        database,
+        instances,
+        registry,
+        token=settings.admin_token,
+        alone=None if database.is_shared else us,
+        clock=now,
+    )
     return [*beams.routes(), *admin.routes()]
 
 
@@ -180,6 +190,7 @@ async def _delivering(
     queue: DatabaseQueue,
     instances: Instances,
     metrics: Metrics,
+    us: WorkerRow,
     extra_ca: str | None,
 ) -> AsyncIterator[Worker]:
     """What takes messages to gateways, together with the others that do."""
@@ -200,14 +211,7 @@ async def _delivering(
             clock=now,
         )
         if database.is_shared:
-            fleet = Fleet(
-                database,
-                deliver.paces,
-                id=secrets.token_hex(8),
-                host=socket.gethostname(),
-                version=__version__,
-                clock=now,
-            )
+            fleet = Fleet(database, deliver.paces, us, clock=now)
             await stack.enter_async_context(fleet.joined())
         yield Worker(
             database,

@@ -8,6 +8,7 @@ import structlog
 from builders import Clock
 from heliograph.pipeline.fleet import BEAT, LIFE, Fleet, living
 from heliograph.storage.database import Database
+from heliograph.storage.workers import WorkerRow
 from heliograph.transport.pace import RAMP_SECONDS, Paces
 
 A_MINUTE = 600_000
@@ -21,9 +22,8 @@ class Process:
     def __init__(self, database: Database, clock: Clock, name: str) -> None:
         self._clock = clock
         self.paces = Paces(A_MINUTE, lambda: clock().timestamp())
-        self.fleet = Fleet(
-            database, self.paces, id=name, host=f"host-{name}", version="1", clock=clock
-        )
+        us = WorkerRow(name, f"host-{name}", "1", started_at=clock(), seen_at=clock())
+        self.fleet = Fleet(database, self.paces, us, clock=clock)
 
     def sends(self, seconds: float) -> int:
         """How many messages of one project it sends in a time, wanting more."""
@@ -170,15 +170,8 @@ async def test_a_beat_that_fails_is_not_the_last(shared_database: Database) -> N
     async def sleep(_seconds: float) -> None:
         await beats.get()
 
-    fleet = Fleet(
-        shared_database,
-        Paces(A_MINUTE, lambda: 0.0),
-        id="one",
-        host="h",
-        version="1",
-        clock=clock,
-        sleep=sleep,
-    )
+    us = WorkerRow("one", "host", "1", started_at=clock(), seen_at=clock())
+    fleet = Fleet(shared_database, Paces(A_MINUTE, lambda: 0.0), us, clock=clock, sleep=sleep)
     with structlog.testing.capture_logs() as logged:
         async with fleet.joined():
             clock.now = clock.now.replace(tzinfo=None)  # what no query takes

@@ -6,6 +6,7 @@ Every request bears the admin token; without one in the settings there is no API
 
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -39,6 +40,7 @@ from heliograph.storage import devices, outcomes, publishes, work
 from heliograph.storage.database import Database
 from heliograph.storage.devices import Device
 from heliograph.storage.publishes import Progress
+from heliograph.storage.workers import WorkerRow
 from heliograph.wire.jws import base64url
 
 _BODY_BYTES: Final = 65_536
@@ -58,13 +60,25 @@ class Admin:
         registry: Registry,
         *,
         token: str | None,
+        alone: WorkerRow | None,
         clock: Callable[[], datetime],
     ) -> None:
-        """Serve these instances to whoever bears the token."""
+        """
+        Serve these instances to whoever bears the token.
+
+        Args:
+            database: Where everything is kept.
+            instances: Theirs.
+            registry: Their devices.
+            token: None closes the API.
+            alone: This process, if no other can deliver.
+            clock: The time.
+        """
         self._database = database
         self._instances = instances
         self._registry = registry
         self._token = token
+        self._alone = alone
         self._clock = clock
 
     def routes(self) -> list[Mount]:
@@ -289,8 +303,12 @@ class Admin:
     # --- processes -------------------------------------------------------------------
 
     async def list_workers(self, _request: Request) -> Response:
-        """The processes that deliver; none where the only one is this."""
-        found = await living(self._database, now=self._clock())
+        """The processes that deliver."""
+        now = self._clock()
+        if self._alone is None:
+            found = await living(self._database, now=now)
+        else:
+            found = [replace(self._alone, seen_at=now)]
         return json_response(
             {
                 "workers": [

@@ -29,6 +29,10 @@ LIFE: Final = timedelta(seconds=20)
 """How long it counts without showing itself: three beats may be missed."""
 
 
+_GOODBYE: Final = timedelta(seconds=1)
+"""How long leaving may take, of the fifteen seconds that a stop has."""
+
+
 class Fleet:
     """The workers of a database, as one of them sees them."""
 
@@ -36,10 +40,8 @@ class Fleet:
         self,
         database: Database,
         paces: Paces,
+        us: WorkerRow,
         *,
-        id: str,  # noqa: A002  (as it is called in the table)
-        host: str,
-        version: str,
         clock: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -49,15 +51,13 @@ class Fleet:
         Args:
             database: Where they meet.
             paces: What is shared.
-            id: Ours alone, and only for this run.
-            host: The machine's name, for people.
-            version: Ours, for people who upgrade one after another.
+            us: As others see us.
             clock: The time; machines' clocks may differ by a few seconds.
             sleep: Lets so many seconds pass.
         """
         self._database = database
         self._paces = paces
-        self._us = WorkerRow(id, host, version, started_at=clock(), seen_at=clock())
+        self._us = us
         self._clock = clock
         self._sleep = sleep
 
@@ -72,7 +72,8 @@ class Fleet:
             beating.cancel()
             await asyncio.gather(beating, return_exceptions=True)
             with contextlib.suppress(Exception):  # then our time runs out by itself
-                await self.leave()
+                async with asyncio.timeout(_GOODBYE.total_seconds()):
+                    await self.leave()
 
     async def beat(self) -> None:
         """Show ourselves, see who else is there, and share."""
@@ -107,7 +108,7 @@ class Fleet:
 
 
 async def living(database: Database, *, now: datetime) -> Sequence[WorkerRow]:
-    """The workers of a database that is shared, oldest first; of another, none are listed."""
+    """The workers of a database that is shared, oldest first."""
     async with database.read() as connection:
         return await workers.living(connection, since=now - LIFE)
 
