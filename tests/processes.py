@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from support import ADMIN_TOKEN
 
-PATIENCE_SECONDS: Final = 30.0
+PATIENCE_SECONDS: Final = 60.0
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import httpx
 
-from heliograph.app import Product, on_the_network, product, working
+from heliograph.app import Product, Role, on_the_network, product, working
 from heliograph.config import Settings
 from heliograph.instances import Instance
 
@@ -41,9 +41,9 @@ class Served:
 
 
 @asynccontextmanager
-async def in_process(folder: Path, **changes: Any) -> AsyncIterator[Served]:
+async def in_process(folder: Path, *, role: Role = "all", **changes: Any) -> AsyncIterator[Served]:
     """The product without a network or a worker: requests go straight to its application."""
-    async with product(settings_in(folder, **changes)) as built:
+    async with product(settings_in(folder, **changes), role=role) as built:
         instance = await built.instances.create("test")
         transport = httpx.ASGITransport(app=built.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://product") as http:

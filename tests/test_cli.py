@@ -192,6 +192,19 @@ def test_migrate_tells_the_revision(folder: Path) -> None:
     assert (folder / "heliograph.db").exists()
 
 
+def test_where_migrating_is_a_step_of_its_own_only_migrate_does_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other commands say which step is missing."""
+    del folder
+    monkeypatch.setenv("HELIOGRAPH_MIGRATE_AT_START", "false")
+    before = run("instance", "list")
+    run("migrate")
+    after = run("instance", "list")
+
+    assert ("run `heliograph migrate`" in str(before.exception), 0) == (True, after.exit_code)
+
+
 def test_doctor_tells_faults_by_its_status(folder: Path) -> None:
     """Warnings alone are status 0; a fault, here a lost master key, is status 1."""
     json_of("instance", "create", "Shop")

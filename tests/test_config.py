@@ -224,6 +224,8 @@ def test_any_unknown_name_is_an_error_and_no_crash(name: str) -> None:
         ("max_devices_per_user", "-1"),
         ("web_push_shared_key", "perhaps"),
         ("web_push_processes", "-1"),
+        ("drain_seconds", "-1"),
+        ("drain_seconds", "9"),
         ("worker_concurrency", "0"),
         ("batch_size", ""),
         ("listen", "8040"),

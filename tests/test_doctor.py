@@ -18,12 +18,13 @@ from builders import (
 )
 from heliograph.app import storage
 from heliograph.config import Settings
-from heliograph.doctor import Finding, examine, judge_certificate
+from heliograph.doctor import Finding, examine, judge_certificate, judge_workers
 from heliograph.instances import Instances
 from heliograph.model import ApnsIdentity, FcmCredentials, InstanceId
 from heliograph.sandbox import Authority, provider_certificate
 from heliograph.sandbox.devices import AppleEnvironment
 from heliograph.sandbox.provider_certificate import BOTH
+from heliograph.storage.workers import WorkerRow
 
 PRODUCTION, SANDBOX = AppleEnvironment.PRODUCTION, AppleEnvironment.SANDBOX
 
@@ -291,3 +292,55 @@ async def test_a_database_that_cannot_be_opened_is_a_fault(tmp_path: Path) -> No
     ]
 
     assert ["fault"] * 3 == grades
+
+
+# --- workers -------------------------------------------------------------------------
+
+
+def worker(host: str, version: str = "1.0") -> WorkerRow:
+    return WorkerRow(host, host, version, started_at=NOW, seen_at=NOW)
+
+
+@pytest.mark.parametrize(
+    "workers, finding",
+    [
+        ([], Finding("workers", "warning", "none lives: what is published waits")),
+        (
+            [worker("one"), worker("two")],
+            Finding("workers", "ok", "one (1.0), two (1.0)"),
+        ),
+        (
+            [worker("one"), worker("two", "1.1")],
+            Finding("workers", "warning", "of several versions: one (1.0), two (1.1)"),
+        ),
+    ],
+)
+def test_workers_are_judged(workers: list[WorkerRow], finding: Finding) -> None:
+    """Somebody must deliver, and an upgrade should come to its end."""
+    assert finding == judge_workers(workers)
+
+
+async def test_workers_of_a_shared_database_are_looked_for(tmp_path: Path, shared_url: str) -> None:
+    """Of a file there is one, which need not show itself."""
+    shared = await examine(settings_of(tmp_path / "shared", database_url=shared_url))
+    alone = await examine(settings_of(tmp_path / "alone"))
+
+    assert ([judge_workers([])], []) == tuple(
+        [each for each in findings if each.subject == "workers"] for findings in (shared, alone)
+    )
+
+
+async def test_examining_often_does_not_change_the_token(
+    tmp_path: Path, gateways: Gateways
+) -> None:
+    """Apple refuses one that replaces a young one; that would stop the server beside us."""
+    scenario = {"apns_limits_token_updates": True}
+    (await gateways.management.put("/scenario", json=scenario)).raise_for_status()
+    settings = settings_of(tmp_path)
+    await prepare(settings, apns=gateways.apns)
+
+    grades = [
+        [each.grade for each in await examine(settings) if "APNs" in each.subject] for _ in range(2)
+    ]
+
+    assert [["ok"], ["ok"]] == grades

@@ -11,6 +11,7 @@ import fcntl
 import ipaddress
 import os
 import secrets
+import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,8 +21,10 @@ from typing import Final, Literal
 from cryptography import x509
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
+from heliograph import __version__
 from heliograph.api import health
 from heliograph.api.admin import Admin
 from heliograph.api.beams.routes import Beams
@@ -37,12 +40,16 @@ from heliograph.logs import get as log
 from heliograph.metrics import Metrics
 from heliograph.pipeline.accept import Accept
 from heliograph.pipeline.deliver import Deliver
+from heliograph.pipeline.fleet import Fleet
 from heliograph.pipeline.worker import Worker
 from heliograph.queue.database import DatabaseQueue
+from heliograph.queue.news import news_of
 from heliograph.registry import Registry
 from heliograph.serving import Tls, address_of, bind, collect_rarely, serving, stop_signals
 from heliograph.storage.database import SQLITE, Database
+from heliograph.storage.workers import WorkerRow
 from heliograph.transport.client import Client
+from heliograph.transport.shelf import SharedShelf
 from heliograph.wire import vapid
 from heliograph.wire.seal import Seal
 
@@ -58,7 +65,10 @@ class Product:
 
     app: ASGIApp
     instances: Instances
-    worker: Worker
+    worker: Worker | None
+    """None in a process that only answers."""
+    draining: asyncio.Event
+    """Set when we are about to stop, so that nothing new should come here."""
 
 
 def now() -> datetime:
@@ -69,12 +79,15 @@ def now() -> datetime:
 @contextlib.asynccontextmanager
 async def storage(settings: Settings) -> AsyncIterator[tuple[Database, Instances]]:
     """The database and the instances in it: all that the short commands need."""
-    async with Database.opened(database_url(settings)) as database:
+    async with Database.opened(
+        database_url(settings), migrate=settings.migrate_at_start
+    ) as database:
         instances = Instances(
             database, Seal(master_key(settings)), clock=now, randomness=secrets.token_bytes
         )
         try:
             await instances.every()
+            await shelf(settings, database).check_key()
         except ValueError:
             raise ConfigurationError(
                 f"{variable('master_key')} is not the key that this database was written with"
@@ -82,30 +95,107 @@ async def storage(settings: Settings) -> AsyncIterator[tuple[Database, Instances
         yield database, instances
 
 
+def shelf(settings: Settings, database: Database) -> SharedShelf:
+    """Where tokens for push services lie, for all processes of a database."""
+    seal = Seal(master_key(settings))
+    return SharedShelf(database, seal, randomness=secrets.token_bytes)
+
+
 @contextlib.asynccontextmanager
-async def product(settings: Settings, *, extra_ca: str | None = None) -> AsyncIterator[Product]:
+async def product(
+    settings: Settings, *, role: Role = "all", extra_ca: str | None = None
+) -> AsyncIterator[Product]:
     """
-    Build everything, and take it down again.
+    Build everything that a role needs, and take it down again.
 
     Args:
         settings: What the operator decided.
+        role: ``api`` has nothing that sends; ``worker`` answers to orchestrators only.
         extra_ca: PEM of authorities to trust in web push besides the settings' own.
+
+    Raises:
+        ConfigurationError: Naming what is wrong with the settings.
     """
     check_vapid_subject(settings)
-    metrics = Metrics()
+    check_role(settings, role)
+    metrics, draining = Metrics(), asyncio.Event()
     async with contextlib.AsyncExitStack() as stack:
         if database_url(settings).startswith(SQLITE):
             stack.enter_context(_only_one(settings))
         database, instances = await stack.enter_async_context(storage(settings))
-        client = await stack.enter_async_context(outgoing(settings, metrics, extra_ca))
-        queue = DatabaseQueue(database, now)
-        registry = Registry(
-            database,
-            clock=now,
-            randomness=secrets.token_bytes,
-            max_devices_per_user=settings.max_devices_per_user,
+        us = WorkerRow(secrets.token_hex(8), socket.gethostname(), __version__, now(), now())
+        news = await stack.enter_async_context(news_of(database))
+        queue = DatabaseQueue(database, now, news=news)
+        routes: list[BaseRoute] = []
+        routes += health.routes(metrics, ping=database.ping, is_draining=draining.is_set)
+        if role != "worker":
+            routes += _public(settings, database, queue, instances, metrics, us)
+        worker = None
+        if role != "api":
+            worker = await stack.enter_async_context(
+                _delivering(settings, database, queue, instances, metrics, us, extra_ca)
+            )
+        app = Starlette(
+            routes=routes,
+            exception_handlers={
+                Problem: answer_problem,
+                HTTPException: answer_http_exception,
+            },
         )
-        accept = Accept(database, queue, metrics, clock=now, randomness=secrets.token_bytes)
+        app.router.redirect_slashes = False  # SDKs take a redirection for an answer
+        if not database.is_shared:  # in a shared one they may be those of the living
+            await queue.reclaim()
+        yield Product(Doorkeeper(app, metrics), instances, worker, draining)
+
+
+def _public(
+    settings: Settings,
+    database: Database,
+    queue: DatabaseQueue,
+    instances: Instances,
+    metrics: Metrics,
+    us: WorkerRow,
+) -> list[BaseRoute]:
+    """What callers talk to."""
+    registry = Registry(
+        database,
+        clock=now,
+        randomness=secrets.token_bytes,
+        max_devices_per_user=settings.max_devices_per_user,
+    )
+    accept = Accept(database, queue, metrics, clock=now, randomness=secrets.token_bytes)
+    beams = Beams(
+        instances,
+        registry,
+        accept,
+        publish_rate=settings.publish_rate,
+        device_rate=settings.device_rate,
+        clock=now,
+    )
+    admin = Admin(
+        database,
+        instances,
+        registry,
+        token=settings.admin_token,
+        alone=None if database.is_shared else us,
+        clock=now,
+    )
+    return [*beams.routes(), *admin.routes()]
+
+
+@contextlib.asynccontextmanager
+async def _delivering(
+    settings: Settings,
+    database: Database,
+    queue: DatabaseQueue,
+    instances: Instances,
+    metrics: Metrics,
+    us: WorkerRow,
+    extra_ca: str | None,
+) -> AsyncIterator[Worker]:
+    """What takes messages to gateways, together with the others that do."""
+    async with contextlib.AsyncExitStack() as stack:
+        client = await stack.enter_async_context(outgoing(settings, metrics, extra_ca))
         encryption = Encryption(
             processes=Processes(settings.web_push_processes),
             share_key=settings.web_push_shared_key,
@@ -117,9 +207,13 @@ async def product(settings: Settings, *, extra_ca: str | None = None) -> AsyncIt
             encryption,
             vapid_subject=settings.vapid_subject,
             fcm_rate=settings.fcm_rate,
+            shelf=shelf(settings, database),
             clock=now,
         )
-        worker = Worker(
+        if database.is_shared:
+            fleet = Fleet(database, deliver.paces, us, clock=now)
+            await stack.enter_async_context(fleet.joined())
+        yield Worker(
             database,
             queue,
             instances,
@@ -129,45 +223,22 @@ async def product(settings: Settings, *, extra_ca: str | None = None) -> AsyncIt
             batch_size=settings.batch_size,
             clock=now,
         )
-        beams = Beams(
-            instances,
-            registry,
-            accept,
-            publish_rate=settings.publish_rate,
-            device_rate=settings.device_rate,
-            clock=now,
-        )
-        admin = Admin(database, instances, registry, token=settings.admin_token, clock=now)
-        app = Starlette(
-            routes=[
-                *beams.routes(),
-                *admin.routes(),
-                *health.routes(metrics, ping=database.ping),
-            ],
-            exception_handlers={
-                Problem: answer_problem,
-                HTTPException: answer_http_exception,
-            },
-        )
-        app.router.redirect_slashes = False  # SDKs take a redirection for an answer
-        if not database.is_shared:  # in a shared one they may be those of the living
-            await queue.reclaim()
-        yield Product(Doorkeeper(app, metrics), instances, worker)
 
 
 async def serve(settings: Settings, *, role: Role = "all") -> None:
     """Run the product until Ctrl-C or SIGTERM."""
     with stop_signals() as stop:
         async with contextlib.AsyncExitStack() as stack:
-            built = await stack.enter_async_context(product(settings))
-            addresses = {}
-            if role != "worker":
-                addresses = await stack.enter_async_context(on_the_network(built.app, settings))
-            if role != "api":
-                await stack.enter_async_context(working(built.worker))
-            collect_rarely()
-            log().info(Event.READY, role=role, **addresses)
-            await stop.wait()
+            built = await stack.enter_async_context(product(settings, role=role))
+            addresses = await stack.enter_async_context(on_the_network(built.app, settings))
+            async with working(built.worker):
+                collect_rarely()
+                log().info(Event.READY, role=role, **addresses)
+                await stop.wait()
+                log().info(Event.DRAINING, seconds=settings.drain_seconds)
+                built.draining.set()
+                answering = asyncio.create_task(asyncio.sleep(settings.drain_seconds))
+            await answering
     log().info(Event.STOPPED)
 
 
@@ -206,8 +277,11 @@ async def on_the_network(
 
 
 @contextlib.asynccontextmanager
-async def working(worker: Worker) -> AsyncIterator[None]:
-    """Let a worker work; on exit it finishes what it has in hand."""
+async def working(worker: Worker | None) -> AsyncIterator[None]:
+    """Let a worker work, if there is one; on exit it finishes what it has in hand."""
+    if worker is None:
+        yield
+        return
     stop = asyncio.Event()
     task = asyncio.create_task(worker.run(stop))
     try:
@@ -247,6 +321,20 @@ def check_vapid_subject(settings: Settings) -> None:
         vapid.check_subject(settings.vapid_subject)
     except ValueError as problem:
         raise ConfigurationError(f"{variable('vapid_subject')}: {problem}") from None
+
+
+def check_role(settings: Settings, role: Role) -> None:
+    """
+    Refuse a part of the product where the other parts could not be.
+
+    Raises:
+        ConfigurationError: Naming the setting.
+    """
+    if role != "all" and database_url(settings).startswith(SQLITE):
+        raise ConfigurationError(
+            f"--role {role} needs a database that several processes may serve: "
+            f"set {variable('database_url')} to a PostgreSQL, or leave the role out"
+        )
 
 
 @contextlib.asynccontextmanager

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Coroutine
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -176,10 +177,10 @@ async def _sandbox(settings: Settings) -> None:
 
 @commands.command()
 def migrate() -> None:
-    """Bring the database up to date; the server does so itself when it starts."""
+    """Bring the database up to date; the server does so at its start unless told not to."""
 
     async def run() -> None:
-        settings = _settings()
+        settings = replace(_settings(), migrate_at_start=True)
         async with app.storage(settings) as (database, _):
             _out.print(f"The database is at revision {await database.revision()}.")
 

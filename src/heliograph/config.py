@@ -41,6 +41,11 @@ class Settings:
         "Default: SQLite in the data directory.",
         secret=True,
     )
+    migrate_at_start: bool = _setting(
+        True,
+        "Whether a command that finds an older database brings it up to date. `false` leaves that "
+        "to `heliograph migrate`.",
+    )
     queue_url: str | None = _setting(
         None, "Where work waits for a worker. Default: in the database.", secret=True
     )
@@ -66,6 +71,11 @@ class Settings:
     )
     device_rate: int = _setting(
         1000, "Requests of devices that one network address may make a second."
+    )
+    drain_seconds: int = _setting(
+        0,
+        "How long a server that is asked to stop goes on answering, while `/readyz` says 503 so "
+        "that load balancers turn away from it; 8 at most.",
     )
     trusted_proxies: tuple[str, ...] = _setting(
         ("127.0.0.1", "::1"),
@@ -149,6 +159,11 @@ def _check_lengths(settings: Settings) -> None:
     ):
         if getattr(settings, name) < 1:
             raise ConfigurationError(f"{variable(name)} must be at least 1")
+    if not 0 <= settings.drain_seconds <= _LONGEST_DRAIN:
+        raise ConfigurationError(
+            f"{variable('drain_seconds')} must be between 0 and {_LONGEST_DRAIN}: "
+            "a stop takes 15 seconds at most"
+        )
     if settings.web_push_processes < 0:
         raise ConfigurationError(f"{variable('web_push_processes')} must not be negative")
 
@@ -166,6 +181,7 @@ def _check_addresses(settings: Settings) -> None:
 
 
 _MASTER_KEY_LENGTH: Final = 16
+_LONGEST_DRAIN: Final = 8
 _DATABASES: Final = ("sqlite:///", "postgresql://", "postgres://")
 SETTINGS: Final = tuple(fields(Settings))
 

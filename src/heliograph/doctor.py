@@ -5,14 +5,14 @@ Credentials are tried for real: Apple is sent a message for a device that does n
 exist, and the way in which it is refused tells whether the key was accepted.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from heliograph.app import check_vapid_subject, now, outgoing, storage
+from heliograph.app import check_vapid_subject, now, outgoing, shelf, storage
 from heliograph.config import Settings, variable
 from heliograph.errors import ConfigurationError, TransportError
 from heliograph.gateways import apns, apple_certificate
@@ -28,9 +28,12 @@ from heliograph.model import (
     PauseKind,
 )
 from heliograph.pipeline.couriers.apns import destination
+from heliograph.pipeline.fleet import living
 from heliograph.storage.lanes import Paused
+from heliograph.storage.workers import WorkerRow
 from heliograph.transport.client import Client
-from heliograph.transport.tokens import AccessTokens
+from heliograph.transport.shelf import Shelf
+from heliograph.transport.tokens import AccessTokens, ProviderTokens
 
 _GOOD_TOKEN_LENGTH: Final = 16
 _NO_DEVICE: Final = "0" * 64
@@ -56,13 +59,16 @@ async def examine(settings: Settings) -> list[Finding]:
     try:
         async with storage(settings) as (database, instances), outgoing(settings) as client:
             findings.append(Finding("database", "ok", f"at revision {await database.revision()}"))
+            if database.is_shared:
+                findings.append(judge_workers(await living(database, now=now())))
+            tokens = shelf(settings, database)
             every = await instances.every()
             if not every:
                 findings.append(
                     Finding("instances", "warning", "none yet: heliograph instance create NAME")
                 )
             for instance in every:
-                findings += [each async for each in _credentials(instance, client)]
+                findings += [each async for each in _credentials(instance, client, tokens)]
                 paused = await instances.paused_lanes(instance.number)
                 findings += [judge_lane(instance.name, each) for each in paused]
     except ConfigurationError as problem:
@@ -100,6 +106,16 @@ def judge_lane(instance: str, paused: Paused) -> Finding:
     )
 
 
+def judge_workers(workers: Sequence[WorkerRow]) -> Finding:
+    """Who delivers what is published; without anybody it waits."""
+    if not workers:
+        return Finding("workers", "warning", "none lives: what is published waits")
+    listed = ", ".join(f"{each.host} ({each.version})" for each in workers)
+    if len({each.version for each in workers}) > 1:
+        return Finding("workers", "warning", f"of several versions: {listed}")
+    return Finding("workers", "ok", listed)
+
+
 def _subject(settings: Settings) -> Finding:
     name = variable("vapid_subject")
     try:
@@ -120,28 +136,28 @@ def _admin(settings: Settings) -> Finding:
     return Finding("admin API", "ok", "open to whoever bears the admin token")
 
 
-async def _credentials(instance: Instance, client: Client) -> AsyncIterator[Finding]:
+async def _credentials(instance: Instance, client: Client, tokens: Shelf) -> AsyncIterator[Finding]:
     match instance.apns:
         case None:
             yield Finding(f"{instance.name}: APNs", "warning", "no credentials")
         case ApnsCredentials() as key:
-            yield _judged(f"{instance.name}: APNs", await _try_apns(key, client))
+            yield _judged(f"{instance.name}: APNs", await _try_apns(key, client, tokens))
         case ApnsCertificate() as certificate:
             finding = judge_certificate(f"{instance.name}: APNs", certificate, now=now())
-            tried = _judged(finding.subject, await _try_apns(certificate, client))
+            tried = _judged(finding.subject, await _try_apns(certificate, client, tokens))
             yield finding if tried.grade == "ok" else tried
     if instance.fcm is None:
         yield Finding(f"{instance.name}: FCM", "warning", "no credentials")
     else:
-        token = await AccessTokens(client, now).current(instance.fcm)
+        token = await AccessTokens(client, now, tokens).current(instance.fcm)
         yield _judged(f"{instance.name}: FCM", Sent() if isinstance(token, str) else token)
 
 
-async def _try_apns(credentials: ApnsIdentity, client: Client) -> Outcome | str:
+async def _try_apns(credentials: ApnsIdentity, client: Client, tokens: Shelf) -> Outcome | str:
     """Sent to a device that is none, accepted credentials earn BadDeviceToken."""
     token = None
     if isinstance(credentials, ApnsCredentials):
-        token = apns.provider_token(credentials, now=now())
+        token = await ProviderTokens(now, tokens).current(credentials)
     message = ApnsMessage(payload=b'{"aps":{}}', push_type="background", priority=5)
     origin, prefix = apns.place(credentials, apns.home(credentials))
     template = apns.template(

@@ -9,6 +9,7 @@ What can go wrong on our side of the doors, and the tree of exceptions.
     ├── UserTaken               the device already belongs to another person
     ├── TooManyDevices          the person already has as many devices as allowed
     ├── KeyReused               an idempotency key belongs to another request
+    ├── ShelfSilent             where tokens are kept did not answer
     └── TransportError          a request to the outside world got no reply
         ├── NotProcessed        the peer certainly did not act on it
         ├── Ambiguous           it may have
@@ -52,6 +53,10 @@ class TooManyDevices(HeliographError):  # noqa: N818
 
 class KeyReused(HeliographError):  # noqa: N818
     """The idempotency key belongs to another request; this one was not carried out."""
+
+
+class ShelfSilent(HeliographError):  # noqa: N818
+    """The database, in which tokens are kept for all processes, did not answer in time."""
 
 
 class TransportError(HeliographError):

@@ -42,7 +42,7 @@ from heliograph.wire.seal import Seal
 Randomness = Callable[[int], bytes]
 """So many unpredictable bytes; ``secrets.token_bytes`` in production."""
 
-_REMEMBERED: Final = timedelta(seconds=2)
+_REMEMBERED: Final = timedelta(seconds=1)
 """How long another process's change of an instance may go unnoticed."""
 
 _VAPID_CONTEXT: Final = "vapid_private_key"
@@ -79,7 +79,7 @@ class Instance:
         The pair that may send to a subscription.
 
         None if it was made so lately that this process does not know it yet: look the
-        instance up again in two seconds.
+        instance up again in a second.
         """
         if address.vapid_key is None:
             return self.vapid

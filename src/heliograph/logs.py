@@ -17,7 +17,12 @@ class Event(StrEnum):
 
     READY = "ready"
     STOPPED = "stopped"
+    DRAINING = "draining"
     KEY_FILE_MADE = "key_file_made"
+    DATABASE_IS_NEWER = "database_is_newer"
+    NEWS_LOST = "news_lost"
+    SHELF_SILENT = "shelf_silent"
+    BEAT_MISSED = "beat_missed"
     PUBLISH_ACCEPTED = "publish_accepted"
     PUBLISH_EXPANDED = "publish_expanded"
     PUBLISH_CANCELLED = "publish_cancelled"

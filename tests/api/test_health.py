@@ -44,6 +44,31 @@ async def test_a_product_whose_database_is_silent_is_alive_but_not_ready() -> No
     )
 
 
+async def test_a_product_that_is_about_to_stop_is_alive_but_not_ready() -> None:
+    """Load balancers turn away; whoever asks whether to restart it is told not to."""
+    is_draining = False
+
+    async def ping() -> None:
+        """Answer."""
+
+    app = Starlette(
+        routes=health.routes(Metrics(), ping=ping, is_draining=lambda: is_draining),
+        exception_handlers={Problem: answer_problem},
+    )
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://product"
+    ) as http:
+        before = await http.get("/readyz")
+        is_draining = True
+        alive, ready = await http.get("/healthz"), await http.get("/readyz")
+
+    assert (200, 200) == (before.status_code, alive.status_code)
+    assert (503, problem("Not ready", "This server is about to stop")) == (
+        ready.status_code,
+        ready.json(),
+    )
+
+
 async def test_metrics_are_exposed_from_the_first_scrape_on(beams: Beams) -> None:
     """Every metric has its help text, in the format that Prometheus reads."""
     reply = await beams.http.get("/metrics")

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import NOW, SECOND
-from heliograph.transport.pace import RAMP_SECONDS, Pace
+from heliograph.transport.pace import RAMP_SECONDS, Pace, Paces
 
 A_MINUTE = 600_000
 A_SECOND = A_MINUTE / 60
@@ -95,3 +95,83 @@ def test_waiting_is_rewarded(a_minute: int, wanted: int) -> None:
     watch.seconds += pace.wait(wanted) + 0.001
 
     assert pace.grant(wanted) > 0
+
+
+# --- several who send ----------------------------------------------------------------
+
+
+def test_each_of_several_has_its_part() -> None:
+    """Grown up, three of them send together what one may."""
+    watch = Watch()
+    pace = Pace(A_MINUTE, watch, sharers=3)
+    sent_within(pace, watch, 2 * RAMP_SECONDS)
+
+    assert 0.99 < 3 * sent_within(pace, watch, RAMP_SECONDS) / A_MINUTE <= 1.01
+
+
+def test_whoever_has_another_part_is_as_warm_as_before() -> None:
+    """One comes and one goes, and the ramp is climbed no second time."""
+    watch = Watch()
+    pace = Pace(A_MINUTE, watch)
+    sent_within(pace, watch, 2 * RAMP_SECONDS)
+    pace.share(2)
+    halved = sent_within(pace, watch, 10)
+    pace.share(1)
+    alone = sent_within(pace, watch, 10)
+
+    assert 0.95 < 2 * halved / (10 * A_SECOND) < 1.05
+    assert 0.95 < alone / (10 * A_SECOND) < 1.05
+    assert 1.0 == pace.warmth
+
+
+@given(
+    st.integers(1, 10**7),
+    st.lists(st.tuples(st.integers(1, 5), st.integers(0, 10**6), st.floats(0, 10)), max_size=50),
+)
+def test_who_shares_never_exceeds_the_greatest_part_that_it_had(
+    a_minute: int, turns: list[tuple[int, int, float]]
+) -> None:
+    """However often the parts change."""
+    watch = Watch()
+    pace = Pace(a_minute, watch, sharers=5)
+    allowed, sent = 0.2 * a_minute / 60 / 5 + 1, 0
+    for sharers, wanted, seconds in turns:
+        pace.share(sharers)
+        sent += pace.grant(wanted)
+        assert sent <= allowed + 0.2 * a_minute / 60 / sharers + 0.001
+        watch.seconds += seconds
+        allowed += seconds * a_minute / 60 / sharers
+
+
+def test_who_joins_goes_on_where_others_are() -> None:
+    """A project that others have warmed up is not warmed up again; a cold one is."""
+    watch = Watch()
+    paces = Paces(A_MINUTE, watch)
+    warm, cold = paces.of("warm"), paces.of("cold")
+    paces.share(2)
+    strange = sorted(paces.strange)
+    paces.welcome({"warm": 1.0, "cold": 0.0})
+
+    assert (["cold", "warm"], []) == (strange, sorted(paces.strange))
+    assert 0.9 < 2 * sent_within(warm, watch, 1) / A_SECOND < 1.3
+    assert 2 * sent_within(cold, watch, 1) / A_SECOND < 0.4
+
+
+def test_who_was_told_to_wait_is_not_warmed_by_others() -> None:
+    """They have not heard yet of what a reply told us."""
+    watch = Watch()
+    paces = Paces(A_MINUTE, watch)
+    pace = paces.of("project")
+    pace.hold(until=NOW + SECOND)
+    paces.welcome({"project": 1.0})
+
+    assert 0.0 == pace.warmth
+
+
+def test_only_projects_that_are_sent_to_are_told() -> None:
+    """Since the last time: who is idle keeps nothing warm."""
+    paces = Paces(A_MINUTE, Watch())
+    paces.of("one").grant(1)
+    paces.of("idle").grant(0)
+
+    assert [{"one": 0.0}, {}] == [paces.used(), paces.used()]

@@ -22,10 +22,11 @@ from builders import (
     in_turn,
     sandbox_credentials,
 )
-from heliograph.errors import Ambiguous
-from heliograph.gateways.contract import Refused, Unavailable
+from heliograph.errors import Ambiguous, ShelfSilent
+from heliograph.gateways.contract import Outcome, Refused, Unavailable
 from heliograph.model import FcmCredentials, ServiceAccount
 from heliograph.transport.client import Client
+from heliograph.transport.shelf import Choice, OwnShelf, Token
 from heliograph.transport.tokens import AccessTokens, ProviderTokens, VapidTokens
 from heliograph.wire import vapid
 from heliograph.wire.http import HttpRequest, HttpResponse
@@ -46,58 +47,211 @@ def provider_tokens(clock: Clock) -> ProviderTokens:
     return ProviderTokens(clock)
 
 
-def test_a_provider_token_is_used_for_fifty_minutes(
+async def after_a_refusal(tokens: ProviderTokens) -> str:
+    """What is used when Apple has refused what was used so far."""
+    tokens.forget(apns_credentials(), await tokens.current(apns_credentials()))
+    return await tokens.current(apns_credentials())
+
+
+async def test_a_provider_token_is_used_for_fifty_minutes(
     provider_tokens: ProviderTokens, clock: Clock
 ) -> None:
     """Until then it is the same, from then on a new one, issued at that time."""
-    first = provider_tokens.current(apns_credentials())
+    first = await provider_tokens.current(apns_credentials())
     clock.advance(50 * MINUTE - SECOND)
-    same = provider_tokens.current(apns_credentials())
+    same = await provider_tokens.current(apns_credentials())
     clock.advance(SECOND)
-    second = provider_tokens.current(apns_credentials())
+    second = await provider_tokens.current(apns_credentials())
 
     assert (first, int(clock().timestamp())) == (same, claims_of(second)["iat"])
     assert first != second
 
 
-def test_a_provider_token_is_not_renewed_within_twenty_minutes(
+async def test_a_provider_token_is_not_renewed_within_twenty_minutes(
     provider_tokens: ProviderTokens, clock: Clock
 ) -> None:
     """Apple refuses a token that replaces a younger one, so the younger one stays."""
-    first = provider_tokens.current(apns_credentials())
+    first = await provider_tokens.current(apns_credentials())
     clock.advance(20 * MINUTE - SECOND)
-    kept = provider_tokens.renew(apns_credentials())
+    kept = await after_a_refusal(provider_tokens)
     clock.advance(SECOND)
-    renewed = provider_tokens.renew(apns_credentials())
+    renewed = await after_a_refusal(provider_tokens)
 
-    assert (first, renewed) == (kept, provider_tokens.current(apns_credentials()))
+    assert (first, renewed) == (kept, await provider_tokens.current(apns_credentials()))
     assert first != renewed
 
 
-def test_many_who_renew_at_once_share_one_token(
+async def test_many_who_renew_at_once_share_one_token(
     provider_tokens: ProviderTokens, clock: Clock
 ) -> None:
-    """A thousand refused requests make one new token, not a thousand."""
-    provider_tokens.current(apns_credentials())
+    """A thousand refused requests make one new token; whoever is late with it does no harm."""
+    first = await provider_tokens.current(apns_credentials())
     clock.advance(30 * MINUTE)
 
-    assert 1 == len({provider_tokens.renew(apns_credentials()) for _ in range(10)})
+    async def refused() -> str:
+        provider_tokens.forget(apns_credentials(), first)
+        return await provider_tokens.current(apns_credentials())
+
+    assert 1 == len({first, *await asyncio.gather(*[refused() for _ in range(10)])} - {first})
 
 
-def test_each_key_has_a_token_of_its_own(provider_tokens: ProviderTokens) -> None:
+async def test_each_key_has_a_token_of_its_own(provider_tokens: ProviderTokens) -> None:
     """Two teams' tokens are not mixed up."""
     issuers = [
-        claims_of(provider_tokens.current(apns_credentials(team_id=team)))["iss"]
+        claims_of(await provider_tokens.current(apns_credentials(team_id=team)))["iss"]
         for team in ("DEF123GHIJ", "OTHERTEAM1", "DEF123GHIJ")
     ]
 
     assert ["DEF123GHIJ", "OTHERTEAM1", "DEF123GHIJ"] == issuers
 
 
-def test_a_key_that_cannot_sign_makes_no_token(provider_tokens: ProviderTokens) -> None:
+async def test_apps_of_one_key_have_one_token(
+    provider_tokens: ProviderTokens, clock: Clock
+) -> None:
+    """What Apple counts is how often the tokens of a key change, whichever app they are for."""
+    first = await provider_tokens.current(apns_credentials(topic="com.example.one"))
+    clock.advance(MINUTE)
+
+    assert first == await provider_tokens.current(apns_credentials(topic="com.example.other"))
+
+
+async def test_a_key_that_cannot_sign_makes_no_token(provider_tokens: ProviderTokens) -> None:
     """A key that is none is the caller's to refuse."""
     with pytest.raises(ValueError, match="not a private key"):
-        provider_tokens.current(apns_credentials(key="nonsense"))
+        await provider_tokens.current(apns_credentials(key="nonsense"))
+
+
+# --- Apple, and several processes ----------------------------------------------------
+
+
+class MovedShelf(OwnShelf):
+    """A shelf that can be out of reach."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_silent = False
+        self.asked = 0
+
+    async def find(self, digest: bytes) -> Token | None:
+        self._answer()
+        return await super().find(digest)
+
+    async def agree(self, digest: bytes, choose: Choice) -> Token:
+        self._answer()
+        return await super().agree(digest, choose)
+
+    def _answer(self) -> None:
+        self.asked += 1
+        if self.is_silent:
+            raise ShelfSilent("TimeoutError")
+
+
+@pytest.fixture
+def shelf() -> MovedShelf:
+    return MovedShelf()
+
+
+async def test_processes_use_one_provider_token(clock: Clock, shelf: OwnShelf) -> None:
+    """Whoever comes later uses what the first has made, and so does whoever starts anew."""
+    first = await ProviderTokens(clock, shelf).current(apns_credentials())
+    clock.advance(50 * MINUTE - SECOND)
+    late = await ProviderTokens(clock, shelf).current(apns_credentials())
+    clock.advance(SECOND)
+
+    assert first == late
+    assert first != await ProviderTokens(clock, shelf).current(apns_credentials())
+
+
+async def test_processes_renew_a_refused_token_once(clock: Clock, shelf: OwnShelf) -> None:
+    """Who hears of it second uses what the first one made, however young that is."""
+    processes = [ProviderTokens(clock, shelf) for _ in range(2)]
+    first = [await each.current(apns_credentials()) for each in processes]
+    clock.advance(20 * MINUTE)
+    second = await after_a_refusal(processes[0])
+    clock.advance(SECOND)
+
+    assert (1, second) == (len(set(first)), await after_a_refusal(processes[1]))
+    assert second not in first
+
+
+async def test_a_restart_does_not_renew_what_is_too_young(clock: Clock, shelf: OwnShelf) -> None:
+    """A process that begins with a refusal keeps to the twenty minutes of the one before it."""
+    first = await ProviderTokens(clock, shelf).current(apns_credentials())
+    clock.advance(20 * MINUTE - SECOND)
+
+    assert first == await after_a_refusal(ProviderTokens(clock, shelf))
+
+
+async def test_a_token_of_a_clock_that_is_far_ahead_is_replaced(
+    clock: Clock, shelf: OwnShelf
+) -> None:
+    """Apple would refuse it until that time has come; a few minutes are taken for skew."""
+    clock.advance(5 * MINUTE)
+    ahead = await ProviderTokens(clock, shelf).current(apns_credentials())
+    clock.advance(-5 * MINUTE + SECOND)
+    skewed = await ProviderTokens(clock, shelf).current(apns_credentials())
+    clock.advance(-SECOND)
+    replaced = await ProviderTokens(clock, shelf).current(apns_credentials())
+
+    assert (ahead, int(clock().timestamp())) == (skewed, claims_of(replaced)["iat"])
+
+
+async def test_a_database_that_is_silent_does_not_stop_who_has_a_token(
+    clock: Clock, shelf: MovedShelf
+) -> None:
+    """What is due to be replaced still serves; and whoever does not answer is not asked at once."""
+    tokens = ProviderTokens(clock, shelf)
+    first = await tokens.current(apns_credentials())
+    shelf.is_silent = True
+    clock.advance(50 * MINUTE)
+    served = [await tokens.current(apns_credentials()) for _ in range(3)]
+    asked = shelf.asked
+    shelf.is_silent = False
+    clock.advance(10 * SECOND)
+    renewed = await tokens.current(apns_credentials())
+
+    assert ([first] * 3, 2) == (served, asked)
+    assert renewed != first
+
+
+async def test_a_token_that_apple_would_refuse_does_not_serve(
+    clock: Clock, shelf: MovedShelf
+) -> None:
+    """Two minutes before its hour is over there is none; the message goes out later."""
+    tokens = ProviderTokens(clock, shelf)
+    await tokens.current(apns_credentials())
+    shelf.is_silent = True
+    clock.advance(58 * MINUTE - SECOND)
+    await tokens.current(apns_credentials())
+    clock.advance(SECOND)
+
+    with pytest.raises(ShelfSilent):
+        await tokens.current(apns_credentials())
+
+
+async def test_who_needs_no_new_token_does_not_wait_for_one(clock: Clock) -> None:
+    """While one message asks for the next token, the others go out with the one before."""
+    is_asked, may_answer = asyncio.Event(), asyncio.Event()
+
+    class Slow(OwnShelf):
+        async def agree(self, digest: bytes, choose: Choice) -> Token:
+            if is_due.is_set():
+                is_asked.set()
+                await may_answer.wait()
+            return await super().agree(digest, choose)
+
+    is_due = asyncio.Event()
+    tokens = ProviderTokens(clock, Slow())
+    first = await tokens.current(apns_credentials())
+    clock.advance(50 * MINUTE)
+    is_due.set()
+    asking = asyncio.create_task(tokens.current(apns_credentials()))
+    await is_asked.wait()
+    meanwhile = await tokens.current(apns_credentials())
+    may_answer.set()
+
+    assert first == meanwhile
+    assert first != await asking
 
 
 # --- Google --------------------------------------------------------------------------
@@ -257,6 +411,59 @@ async def test_a_token_endpoint_that_cannot_be_reached_is_unavailable(clock: Clo
     await client.close()
 
     assert Unavailable("token endpoint: ConnectError") == answer
+
+
+# --- Google, and several processes ---------------------------------------------------
+
+
+async def test_processes_share_an_access_token(clock: Clock, shelf: OwnShelf) -> None:
+    """One fetches it, the others find it."""
+    client = in_turn(granted("ya29.first"), granted("ya29.second"))
+
+    answers = [
+        await AccessTokens(client, clock, shelf).current(fcm_credentials()) for _ in range(3)
+    ]
+
+    assert (["ya29.first"] * 3, 1) == (answers, len(client.sent))
+
+
+async def test_processes_replace_a_refused_access_token_once(clock: Clock, shelf: OwnShelf) -> None:
+    """Who hears of it second finds what the first one fetched."""
+    client = in_turn(granted("ya29.first"), granted("ya29.second"), granted("ya29.third"))
+    processes = [AccessTokens(client, clock, shelf) for _ in range(2)]
+    answers: list[str | Outcome] = [await each.current(fcm_credentials()) for each in processes]
+    for each in processes:
+        each.forget(fcm_credentials(), "ya29.first")
+        answers.append(await each.current(fcm_credentials()))
+
+    assert ["ya29.first"] * 2 + ["ya29.second"] * 2 == answers
+
+
+async def test_an_access_token_that_ends_soon_is_of_no_use_to_others(
+    clock: Clock, shelf: OwnShelf
+) -> None:
+    """Five minutes before its end the next one is fetched."""
+    client = in_turn(granted("ya29.first"), granted("ya29.second"))
+    await AccessTokens(client, clock, shelf).current(fcm_credentials())
+    clock.advance(55 * MINUTE)
+
+    assert "ya29.second" == await AccessTokens(client, clock, shelf).current(fcm_credentials())
+
+
+async def test_a_failure_is_not_put_on_the_shelf(clock: Clock, shelf: OwnShelf) -> None:
+    """Another process asks for itself."""
+    client = in_turn(refused(), granted("ya29.second"))
+    await AccessTokens(client, clock, shelf).current(fcm_credentials())
+
+    assert "ya29.second" == await AccessTokens(client, clock, shelf).current(fcm_credentials())
+
+
+async def test_google_is_asked_when_the_database_is_silent(clock: Clock, shelf: MovedShelf) -> None:
+    """Sharing saves a request; it is not needed."""
+    shelf.is_silent = True
+    tokens = AccessTokens(always(granted("ya29.first")), clock, shelf)
+
+    assert "ya29.first" == await tokens.current(fcm_credentials())
 
 
 # --- browsers ------------------------------------------------------------------------

@@ -6,6 +6,7 @@ Every request bears the admin token; without one in the settings there is no API
 
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -33,12 +34,14 @@ from heliograph.model import (
     gateway_of,
 )
 from heliograph.pipeline.cancel import cancel
+from heliograph.pipeline.fleet import living
 from heliograph.registry import Registry
 from heliograph.storage import devices, outcomes, publishes, work
 from heliograph.storage.database import Database
 from heliograph.storage.devices import Device
 from heliograph.storage.lanes import Paused
 from heliograph.storage.publishes import Progress
+from heliograph.storage.workers import WorkerRow
 from heliograph.wire.jws import base64url
 
 _BODY_BYTES: Final = 65_536
@@ -58,13 +61,25 @@ class Admin:
         registry: Registry,
         *,
         token: str | None,
+        alone: WorkerRow | None,
         clock: Callable[[], datetime],
     ) -> None:
-        """Serve these instances to whoever bears the token."""
+        """
+        Serve these instances to whoever bears the token.
+
+        Args:
+            database: Where everything is kept.
+            instances: Theirs.
+            registry: Their devices.
+            token: None closes the API.
+            alone: This process, if no other can deliver.
+            clock: The time.
+        """
         self._database = database
         self._instances = instances
         self._registry = registry
         self._token = token
+        self._alone = alone
         self._clock = clock
 
     def routes(self) -> list[Mount]:
@@ -88,6 +103,7 @@ class Admin:
             ("GET", one + "/publishes/{publish}", self.show_publish),
             ("POST", one + "/publishes/{publish}/cancel", self.cancel_publish),
             ("GET", one + "/publishes/{publish}/trace", self.trace),
+            ("GET", "/workers", self.list_workers),
         ]
         return [
             Mount(
@@ -291,6 +307,30 @@ class Admin:
     async def _describe(self, instance: Instance) -> dict[str, Any]:
         keys = await self._instances.vapid_use(instance.number)
         return _describe(instance) | {"vapid_keys": [_describe_key(each) for each in keys]}
+
+    # --- processes -------------------------------------------------------------------
+
+    async def list_workers(self, _request: Request) -> Response:
+        """The processes that deliver."""
+        now = self._clock()
+        if self._alone is None:
+            found = await living(self._database, now=now)
+        else:
+            found = [replace(self._alone, seen_at=now)]
+        return json_response(
+            {
+                "workers": [
+                    {
+                        "id": each.id,
+                        "host": each.host,
+                        "version": each.version,
+                        "started_at": each.started_at,
+                        "seen_at": each.seen_at,
+                    }
+                    for each in found
+                ]
+            }
+        )
 
     async def _instance(self, request: Request) -> Instance:
         instance = await self._instances.find(request.path_params["instance"])

@@ -10,19 +10,27 @@ from heliograph.api.problems import Problem, json_response
 from heliograph.metrics import Metrics
 
 
-def routes(metrics: Metrics, *, ping: Callable[[], Awaitable[None]]) -> list[Route]:
+def routes(
+    metrics: Metrics,
+    *,
+    ping: Callable[[], Awaitable[None]],
+    is_draining: Callable[[], bool] = lambda: False,
+) -> list[Route]:
     """
     What an orchestrator asks.
 
     Args:
         metrics: What ``/metrics`` shows.
         ping: Raises unless everything we depend on answers.
+        is_draining: Whether we are about to stop, so that nothing new should come here.
     """
 
     async def alive(_request: Request) -> Response:
         return json_response({"status": "alive"})
 
     async def ready(_request: Request) -> Response:
+        if is_draining():
+            raise Problem(503, "Not ready", "This server is about to stop")
         try:
             await ping()
         except Exception:  # noqa: BLE001  (whatever it is, we are not ready)

@@ -44,7 +44,10 @@ MIN_TOKEN_AGE: Final = timedelta(minutes=20)
 """A provider token made anew sooner than this is answered 429 TooManyProviderTokenUpdates."""
 
 TOKEN_LIFETIME: Final = timedelta(minutes=50)
-"""When to make a new one: Apple refuses those older than an hour (ExpiredProviderToken)."""
+"""When to make a new one."""
+
+TOKEN_VALIDITY: Final = timedelta(hours=1)
+"""Apple refuses those that are older (ExpiredProviderToken)."""
 
 MAX_PAYLOAD_BYTES: Final = 4096
 """Largest JSON body, but for VoIP."""

@@ -34,7 +34,8 @@ from heliograph.pipeline.couriers.web import WebCourier
 from heliograph.storage.devices import Recipient
 from heliograph.storage.publishes import Publish
 from heliograph.transport.client import Client
-from heliograph.transport.pace import Pace
+from heliograph.transport.pace import Pace, Paces
+from heliograph.transport.shelf import Shelf
 from heliograph.transport.tokens import AccessTokens, ProviderTokens, VapidTokens
 from heliograph.wire.http import HttpResponse
 
@@ -55,6 +56,7 @@ class Deliver:
         *,
         vapid_subject: str,
         fcm_rate: int = FCM_RATE,
+        shelf: Shelf | None = None,
         clock: Callable[[], datetime],
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -67,19 +69,19 @@ class Deliver:
             encryption: What makes messages unreadable to all but one browser.
             vapid_subject: How a push service reaches the operator.
             fcm_rate: Messages a minute for each Google project, at most.
+            shelf: Where tokens are kept for other processes; None means for nobody.
             clock: The time.
             monotonic: Seconds from wherever, for the pace.
             sleep: Lets so many seconds pass.
         """
         self._client = client
         self._encryption = encryption
-        self._provider_tokens = ProviderTokens(clock)
-        self._access_tokens = AccessTokens(client, clock)
+        self._provider_tokens = ProviderTokens(clock, shelf)
+        self._access_tokens = AccessTokens(client, clock, shelf)
         self._vapid_tokens = VapidTokens(vapid_subject, clock)
-        self._paces: dict[str, Pace] = {}
-        self._fcm_rate = fcm_rate
+        self.paces = Paces(fcm_rate, monotonic)
+        """How fast Google's projects are sent to; to be shared where others send, too."""
         self._clock = clock
-        self._monotonic = monotonic
         self._sleep = sleep
 
     async def deliver(
@@ -141,9 +143,7 @@ class Deliver:
 
     def _pace(self, credentials: FcmCredentials) -> Pace:
         project = f"{credentials.endpoint}/{credentials.service_account.project_id}"
-        if project not in self._paces:
-            self._paces[project] = Pace(self._fcm_rate, self._monotonic)
-        return self._paces[project]
+        return self.paces.of(project)
 
     async def _round(
         self, courier: Courier, devices: Sequence[Recipient], outcomes: Outcomes

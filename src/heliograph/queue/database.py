@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from heliograph.model import InstanceNumber, Lane, Sort
+from heliograph.queue.news import LocalNews, News
 from heliograph.storage import lanes, turns, work
 from heliograph.storage.database import Database
 from heliograph.storage.turns import Terms
@@ -31,7 +32,12 @@ class DatabaseQueue:
     """The work of one database, as one process sees it."""
 
     def __init__(
-        self, database: Database, clock: Callable[[], datetime], *, holder: str | None = None
+        self,
+        database: Database,
+        clock: Callable[[], datetime],
+        *,
+        holder: str | None = None,
+        news: News | None = None,
     ) -> None:
         """
         Look at a database; nothing is read yet.
@@ -40,6 +46,7 @@ class DatabaseQueue:
             database: Where the work is.
             clock: The time.
             holder: The name on our leases; None makes one up.
+            news: How processes hear of work; None means that there is only this one.
         """
         self._database = database
         self._clock = clock
@@ -47,8 +54,7 @@ class DatabaseQueue:
         self._served: dict[Sort, InstanceNumber] = {}
         self._expired_at: dict[Sort, datetime] = {}
         self._looked_at = _LONG_AGO
-        self._announced: set[Sort] = set()
-        self._news = asyncio.Event()
+        self._news: News = news or LocalNews()
 
     async def take(
         self, sort: Sort, limit: int, *, besides: Collection[Lane] = ()
@@ -117,8 +123,7 @@ class DatabaseQueue:
 
     async def announce(self, works: Collection[Work]) -> None:
         """Say that work was committed just now; of none, that a lane goes on."""
-        self._announced |= {each.sort for each in works} or set(Sort)
-        self._news.set()
+        self._news.tell({each.sort for each in works} or Sort)
 
     async def wait(self) -> Collection[Sort]:
         """Return when there may be work: after an announcement, or when some falls due."""
@@ -126,13 +131,10 @@ class DatabaseQueue:
         try:
             # Not ``wait_for``: up to Python 3.11 it forgets a cancellation that comes with news.
             async with asyncio.timeout(nap):
-                await self._news.wait()
-            sorts = frozenset(self._announced)
+                sorts = await self._news.heard()
         except TimeoutError:
             sorts = frozenset(Sort)
         self._looked_at = self._clock()
-        self._announced.clear()
-        self._news.clear()
         return sorts
 
     async def _nap(self) -> float:

@@ -6,11 +6,14 @@ How each kind is kept is told by the engine: ``sqlite.py`` or ``postgres.py``.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from heliograph.errors import ConfigurationError
+from heliograph.logs import Event
+from heliograph.logs import get as log
 from heliograph.storage import migrations
 from heliograph.storage.postgres import Postgres
 from heliograph.storage.sqlite import Sqlite
@@ -30,22 +33,27 @@ class Database:
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, url: str) -> AsyncIterator["Database"]:
+    async def opened(cls, url: str, *, migrate: bool = True) -> AsyncIterator["Database"]:
         """
-        A database with every migration applied; closed on exit.
+        A database whose tables we can work with; closed on exit.
 
         Args:
             url: ``sqlite:///path``, whose folder is made if it is missing, or
                 ``postgresql://user:password@host/name``.
+            migrate: Whether to apply what migrations are missing; else it is an error
+                that they are.
 
         Raises:
-            ConfigurationError: PostgreSQL cannot be reached.
+            ConfigurationError: PostgreSQL cannot be reached, migrations are missing, or a
+                newer program has changed the tables in a way that this one does not survive.
         """
         engine = Postgres(url) if url.startswith(POSTGRES) else Sqlite(url)
         database = cls(engine)
         try:
             await engine.reach()
-            await database.migrate()
+            if migrate:
+                await database.migrate()
+            await database.check_tables()
             yield database
         finally:
             await database.close()
@@ -59,6 +67,16 @@ class Database:
 
         async with self._engine.writer.connect() as connection:
             return await connection.run_sync(upgrade)
+
+    async def check_tables(self) -> None:
+        """
+        See whether we can work with the tables; a newer program may have added some.
+
+        Raises:
+            ConfigurationError: They are too old or too new.
+        """
+        async with self._engine.reader.connect() as connection:
+            await connection.run_sync(_check_tables)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
@@ -77,6 +95,11 @@ class Database:
         async with self._engine.reader.begin() as connection:
             yield connection
 
+    async def connect_apart(self) -> Any:
+        """A connection of asyncpg's, outside of the pool; where the database is shared."""
+        assert isinstance(self._engine, Postgres)  # noqa: S101  (no other is shared)
+        return await self._engine.connect()
+
     async def revision(self) -> str | None:
         """The migration that the database is at."""
         async with self._engine.reader.connect() as connection:
@@ -90,3 +113,20 @@ class Database:
     async def close(self) -> None:
         """Close every connection."""
         await self._engine.close()
+
+
+def _check_tables(connection: Connection) -> None:
+    revision, newest = migrations.current(connection), migrations.newest()
+    if revision == newest:
+        return
+    if not migrations.is_ahead(connection):
+        raise ConfigurationError(
+            f"the database is at revision {revision}, and this version needs {newest}: "
+            "run `heliograph migrate`"
+        )
+    if beyond := migrations.beyond_us(connection):
+        raise ConfigurationError(
+            f"a newer version has changed the database (revision {', '.join(beyond)}) in a way "
+            "that this version cannot work with: install the newer one"
+        )
+    log().warning(Event.DATABASE_IS_NEWER, revision=revision, known=newest)

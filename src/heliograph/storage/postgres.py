@@ -44,7 +44,7 @@ class Postgres:
             ConfigurationError: Naming the setting, but not its value: that holds a password.
         """
         try:
-            connection = await self._connect()
+            connection = await self.connect()
         except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as problem:
             raise ConfigurationError(
                 f"{variable('database_url')}: PostgreSQL cannot be reached: "
@@ -60,7 +60,8 @@ class Postgres:
         """Close every connection."""
         await self.writer.dispose()
 
-    async def _connect(self) -> Any:
+    async def connect(self) -> Any:
+        """A connection of the driver's own kind, outside of the pool."""
         # The driver reads the address itself: it knows libpq's parameters (sslmode, several
         # hosts, a password file), of which SQLAlchemy knows few.
         return await asyncpg.connect(self._address, timeout=_CONNECT_TIMEOUT_SECONDS)
@@ -68,7 +69,7 @@ class Postgres:
     def _engine(self) -> AsyncEngine:
         engine = create_async_engine(
             "postgresql+asyncpg://",
-            async_creator=self._connect,
+            async_creator=self.connect,
             pool_size=_CONNECTIONS,
             max_overflow=0,
             isolation_level="READ COMMITTED",

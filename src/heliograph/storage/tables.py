@@ -16,6 +16,9 @@ secret is sealed before it arrives here (``wire/seal.py``).
                ├─ lanes                     those that are paused
                └─ publishes ─┬─ work        what is still to do, leased
                              └─ outcomes    what was done, one row a batch
+
+Four stand by themselves. Processes share what they must not have twice: *provider_tokens*,
+*workers* and *fcm_projects*; *required_revisions* tells an old program that it is too old.
 """
 
 from sqlalchemy import (
@@ -229,4 +232,42 @@ outcomes = Table(
     Column("reasons", Json),
     Index(None, "publish_number", "first_device"),
     sqlite_autoincrement=True,
+)
+
+# What proves to a push service who we are, sealed; one for each key, known by a digest.
+provider_tokens = Table(
+    "provider_tokens",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("token", LargeBinary, nullable=False),
+    Column("made_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Index(None, "expires_at"),
+)
+
+# The processes that deliver. One that does not show itself any more is dead.
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+)
+
+# How fast each Google project was sent to at last: the percentage of its ramp that was climbed.
+fcm_projects = Table(
+    "fcm_projects",
+    metadata,
+    Column("project", Text, primary_key=True),
+    Column("warmth", Integer, nullable=False),
+    Column("used_at", Instant, nullable=False),
+)
+
+# Migrations that a program must know of to work in this database.
+required_revisions = Table(
+    "required_revisions",
+    metadata,
+    Column("revision", Text, primary_key=True),
 )

@@ -50,6 +50,7 @@ class ApnsCourier:
         self._message = message
         self._credentials = credentials
         self._tokens = tokens
+        self._token = ""
         self._home = apns.home(credentials)
         self._elsewhere: set[DeviceNumber] = set()
         """Those who are tried in the environment that they were not thought to be in."""
@@ -71,7 +72,7 @@ class ApnsCourier:
                 continue
             topic = apns.topic(self._message, bundle_id or self._credentials.topic)
             accepted = Sent(environment=environment) if is_elsewhere else SENT
-            yield self._parcel(environment, topic, some, outcomes, accepted=accepted)
+            yield await self._parcel(environment, topic, some, outcomes, accepted=accepted)
 
     def judge(
         self, parcel: Parcel, device: Recipient, response: HttpResponse, now: datetime
@@ -99,7 +100,7 @@ class ApnsCourier:
         match outcome:
             case Interrupted():
                 if outcome.renew_token and isinstance(self._credentials, ApnsCredentials):
-                    self._tokens.renew(self._credentials)
+                    self._tokens.forget(self._credentials, self._token)
                 return True
             case Suspect(reason=apns.WRONG_ENVIRONMENT) if self._has_two_environments:
                 if device.number not in self._elsewhere:
@@ -121,7 +122,7 @@ class ApnsCourier:
         good_in = apns.environments(self._credentials)
         return len({apns.base(self._credentials, each) for each in good_in}) > 1
 
-    def _parcel(
+    async def _parcel(
         self,
         environment: Environment,
         topic: str,
@@ -134,7 +135,7 @@ class ApnsCourier:
         origin, prefix = apns.place(credentials, environment)
         token = None
         if isinstance(credentials, ApnsCredentials):
-            token = self._tokens.current(credentials)
+            token = self._token = await self._tokens.current(credentials)
 
         def write(devices: Sequence[Recipient]) -> list[Values]:
             addresses = cast("list[ApnsAddress]", [each.address for each in devices])
