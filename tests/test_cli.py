@@ -3,11 +3,13 @@
 import asyncio
 import json
 from asyncio import to_thread
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import structlog
 from typer.testing import CliRunner, Result
 
 from builders import MINUTE, NOW, apns_certificate, apns_credentials
@@ -20,6 +22,13 @@ from heliograph.model import ApnsIdentity, Gateway, InstanceId, Lane, PauseKind
 from heliograph.storage import lanes, migrations
 from processes import heliograph
 from support import ADMIN_TOKEN
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """Commands set up logging, which is global; leave it as it was."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
