@@ -2,7 +2,7 @@
 What processes share: provider tokens, who works, how fast projects are sent to.
 
 Revision: 0006
-Follows: 0003
+Follows: 0005
 """
 
 from collections.abc import Sequence
