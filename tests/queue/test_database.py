@@ -124,6 +124,26 @@ async def test_waiting_ends_with_an_announcement(queue: DatabaseQueue) -> None:
     assert waiting.done()
 
 
+@pytest.mark.parametrize("steps", range(4))
+async def test_a_stop_that_comes_with_an_announcement_is_heard(
+    queue: DatabaseQueue, steps: int
+) -> None:
+    """Whoever waits is woken and cancelled in one moment; the cancellation is not lost."""
+
+    async def wait_again_and_again() -> None:
+        while True:
+            await queue.wait()
+
+    waiting = asyncio.create_task(wait_again_and_again())
+    await asyncio.sleep(0.05)  # it may be anywhere: what is asked for is that it ends
+    queue.announce()
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    waiting.cancel()
+
+    assert (set(), True) == ((await asyncio.wait([waiting], timeout=10))[1], waiting.cancelled())
+
+
 async def test_work_announced_before_the_wait_is_not_slept_through(
     database: Database, queue: DatabaseQueue
 ) -> None:

@@ -7,6 +7,7 @@ is at it; if it dies, the lease runs out and somebody else takes over.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -82,7 +83,7 @@ class DatabaseQueue:
         nap = _LONGEST_NAP
         if due_at is not None:
             nap = min(nap, max(due_at - self._clock(), timedelta(0)))
-        try:
-            await asyncio.wait_for(self._news.wait(), nap.total_seconds())
-        except TimeoutError:
-            return
+        # Not ``wait_for``: up to Python 3.11 it forgets a cancellation that comes with the news.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(nap.total_seconds()):
+                await self._news.wait()
