@@ -338,12 +338,3 @@ async def test_a_process_whose_port_is_taken_says_so(tmp_path: Path) -> None:
     assert f"heliograph: cannot listen on {address}: Address already in use" in said
     assert "HELIOGRAPH_LISTEN" in said
     assert "Traceback" not in said
-
-
-async def test_a_worker_listens_to_nobody(tmp_path: Path) -> None:
-    """Its role is to deliver; it is ready without an address, and stops like any other."""
-    async with served(tmp_path, "--role", "worker") as (process, ready):
-        process.send_signal(signal.SIGTERM)
-        await asyncio.wait_for(process.communicate(), STOP_SECONDS)
-
-    assert ("worker", False, 0) == (ready["role"], "endpoint" in ready, process.returncode)

@@ -235,8 +235,9 @@ async def serve(settings: Settings, *, role: Role = "all") -> None:
                 collect_rarely()
                 log().info(Event.READY, role=role, **addresses)
                 await stop.wait()
-                log().info(Event.DRAINING, seconds=settings.drain_seconds)
                 built.draining.set()
+                if settings.drain_seconds:
+                    log().info(Event.DRAINING, seconds=settings.drain_seconds)
                 answering = asyncio.create_task(asyncio.sleep(settings.drain_seconds))
             await answering
     log().info(Event.STOPPED)

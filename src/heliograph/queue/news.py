@@ -19,7 +19,7 @@ from heliograph.storage.database import Database
 
 CHANNEL: Final = "heliograph_work"
 
-_REST: Final = timedelta(milliseconds=10)
+_REST: Final = timedelta(milliseconds=20)
 """Between two tidings to others: ``NOTIFY`` takes a lock of the whole server."""
 
 _ABSENCE: Final = timedelta(seconds=5)
