@@ -35,10 +35,10 @@ from heliograph.model import (
     ToInterests,
     UserId,
     VapidKeyNumber,
-    WebAddress,
 )
 from heliograph.storage import devices, interests, users, vapid_keys
 from heliograph.storage.database import Database
+from heliograph.storage.devices import WebRecipient
 
 EVERY = tuple(Gateway)
 _instances = count(1)
@@ -472,7 +472,7 @@ async def test_a_batch_carries_the_key_of_each_subscription(database: Database) 
             connection, instance, to_users("alice"), Gateway.WEB, array("q", numbers)
         )
 
-    assert keys == [each.address.vapid_key for each in left if isinstance(each.address, WebAddress)]
+    assert keys == [each.vapid_key for each in left if isinstance(each, WebRecipient)]
 
 
 async def environments(

@@ -149,9 +149,11 @@ async def lease(
 async def extend(
     connection: AsyncConnection, numbers: Sequence[WorkNumber], *, until: datetime
 ) -> None:
-    """Hold some work for longer."""
+    """Hold some work for longer, unless it was let go of meanwhile."""
     await connection.execute(
-        update(work).where(work.c.number.in_(numbers)).values(leased_until=until)
+        update(work)
+        .where(work.c.number.in_(numbers), work.c.leased_until.is_not(None))
+        .values(leased_until=until)
     )
 
 
