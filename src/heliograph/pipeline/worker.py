@@ -10,7 +10,7 @@ import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, cast
 
 from heliograph.gateways import apns
 from heliograph.gateways.contract import Outcome, Refused, Rejected
@@ -23,7 +23,7 @@ from heliograph.pipeline.cancel import PUBLISH_CANCELLED
 from heliograph.pipeline.deliver import Deliver
 from heliograph.pipeline.expand import expand
 from heliograph.pipeline.settle import Settlement, settle
-from heliograph.pipeline.verdict import Over, Verdict, expires_at, is_expired, verdict
+from heliograph.pipeline.verdict import Over, Verdict, expires_at, is_expired, verdicts
 from heliograph.queue.database import LEASE, DatabaseQueue
 from heliograph.storage import devices, publishes
 from heliograph.storage.database import Database
@@ -162,8 +162,8 @@ class Worker:
             if publish is None:
                 log().info(Event.BATCH_ABANDONED, work=batch.number)
                 return  # its instance was deleted, and the work with it
-            verdicts, outcomes = await self._verdicts(batch, publish)
-            settlement = await settle(self._database, batch, verdicts, now=self._clock())
+            decided, outcomes = await self._verdicts(batch, publish)
+            settlement = await settle(self._database, batch, decided, now=self._clock())
         if settlement is not None:
             self._report(batch, publish, settlement, outcomes)
         self._queue.announce()
@@ -172,7 +172,7 @@ class Worker:
         self, batch: Batch, publish: Publish
     ) -> tuple[dict[DeviceNumber, Verdict], dict[DeviceNumber, Outcome]]:
         """Deliver what is still worth delivering; a verdict for each device of the batch."""
-        numbers = [DeviceNumber(number) for number in batch.devices]
+        numbers = cast("list[DeviceNumber]", batch.devices.tolist())
         if publish.cancelled_at is not None:
             return dict.fromkeys(numbers, Over("cancelled", PUBLISH_CANCELLED)), {}
         message = getattr(publish.messages, batch.gateway)
@@ -192,15 +192,15 @@ class Worker:
                 connection, batch.instance, publish.target, batch.gateway, batch.devices
             )
         outcomes = await self._deliver.deliver(publish, instance, batch.gateway, present)
-        now, dice = self._clock(), self._dice()
-        verdicts: dict[DeviceNumber, Verdict] = dict.fromkeys(
-            numbers, Over("cancelled", "NoLongerAddressed")
+        decided = verdicts(
+            outcomes,
+            attempt=batch.attempt,
+            expires_at=deadline,
+            now=self._clock(),
+            dice=self._dice(),
         )
-        for number, outcome in outcomes.items():
-            verdicts[number] = verdict(
-                outcome, attempt=batch.attempt, expires_at=deadline, now=now, dice=dice
-            )
-        return verdicts, outcomes
+        others: Verdict = Over("cancelled", "NoLongerAddressed")
+        return dict.fromkeys(numbers, others) | decided, outcomes
 
     def _report(
         self,
@@ -211,12 +211,13 @@ class Worker:
     ) -> None:
         for end, count in settlement.ends.items():
             self._metrics.deliveries.labels(batch.gateway, end).inc(count)
-        for kind, count in Counter(type(each).__name__ for each in outcomes.values()).items():
-            self._metrics.attempts.labels(batch.gateway, kind.lower()).inc(count)
+        for kind, count in Counter(map(type, outcomes.values())).items():
+            self._metrics.attempts.labels(batch.gateway, kind.__name__.lower()).inc(count)
         for number, reason in settlement.pruned.items():
             self._metrics.pruned.labels(batch.gateway).inc()
             log().info(Event.DEVICE_PRUNED, device_number=number, reason=reason)
-        refused = {each.reason for each in outcomes.values() if isinstance(each, Refused)}
+        different = {id(each): each for each in outcomes.values()}.values()
+        refused = {each.reason for each in different if isinstance(each, Refused)}
         for reason in sorted(refused):
             log().error(
                 Event.CREDENTIALS_REFUSED,
@@ -224,7 +225,7 @@ class Worker:
                 gateway=batch.gateway,
                 reason=reason,
             )
-        rejected = {each.reason for each in outcomes.values() if isinstance(each, Rejected)}
+        rejected = {each.reason for each in different if isinstance(each, Rejected)}
         for reason in sorted(rejected & apns.OUR_FAULTS):
             log().error(Event.REQUEST_MALFORMED, gateway=batch.gateway, reason=reason)
         log().debug(
