@@ -17,7 +17,7 @@ from heliograph.gateways.contract import (
     Suspect,
     Unavailable,
 )
-from heliograph.model import ApnsMessage, FcmMessage, WebMessage
+from heliograph.model import ApnsMessage, DeviceNumber, FcmMessage, WebMessage
 from heliograph.pipeline.verdict import (
     DEFAULT_LIFETIME,
     FIRST_WAIT,
@@ -32,6 +32,7 @@ from heliograph.pipeline.verdict import (
     expires_at,
     is_expired,
     verdict,
+    verdicts,
 )
 
 LATER = NOW + timedelta(days=28)
@@ -279,3 +280,20 @@ def test_a_delivery_is_past_its_time(
 ) -> None:
     """A delivery expires with its message; one that should be tried once is tried once."""
     assert answer == is_expired(NOW + life, accepted_at=NOW, attempt=attempt, now=NOW + age)
+
+
+# --- for many ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "outcomes",
+    [[], [Sent()], [Sent()] * 3, [Sent(), GONE, Sent(), Suspect("x"), Unavailable("y")]],
+    ids=len,
+)
+def test_many_are_decided_as_each_of_them_is(outcomes: list[Outcome]) -> None:
+    """Sharing a verdict is a short cut: every device has the one that it would have alone."""
+    numbered = {DeviceNumber(number): each for number, each in enumerate(outcomes)}
+
+    assert {number: decided(each) for number, each in numbered.items()} == verdicts(
+        numbered, attempt=1, expires_at=LATER, now=NOW, dice=0.5
+    )

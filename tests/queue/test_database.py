@@ -74,6 +74,19 @@ async def test_a_sign_of_life_holds_work_for_another_lease(
     assert ([], [1]) == (during, await taken(queue))
 
 
+async def test_a_sign_of_life_takes_back_nothing_that_was_let_go(
+    database: Database, queue: DatabaseQueue
+) -> None:
+    """An expansion's next step is everybody's, even if a beat for the last one comes late."""
+    await put(database)
+    step = await taken(queue)
+    async with database.write() as connection:
+        await work.move_on(connection, step[0], expanded_to=1)
+    await queue.extend(step)
+
+    assert step == await taken(queue)
+
+
 @pytest.mark.parametrize("rest", [timedelta(0), 10 * SECOND])
 async def test_what_is_handed_back_is_due_after_its_rest(
     database: Database, queue: DatabaseQueue, clock: Clock, rest: timedelta

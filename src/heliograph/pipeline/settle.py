@@ -91,8 +91,8 @@ def _summed_up(
     different = {id(each): each for each in verdicts.values()}
     plain = {key for key, each in different.items() if each == _PLAIN}
     results = {key: _result(each) for key, each in different.items()}
-    if len(different) == len(plain) == 1:
-        count = len(batch.devices)
+    count = len(batch.devices)
+    if len(different) == len(plain) == 1 and len(verdicts) == count:
         return Counter({_PLAIN.end: count}), ["sent"] * count, {}
     ordered = [(number, verdicts[number]) for number in map(DeviceNumber, batch.devices)]
     ends = Counter(each.end for _, each in ordered if isinstance(each, Over))
