@@ -293,10 +293,11 @@ def measure_scale(
     devices_of: Annotated[int, typer.Option("--devices", min=1, help="How many there are.")] = (
         200_000
     ),
+    rounds: Annotated[int, typer.Option(min=1, help="How often each has its turn.")] = 3,
     output: OutputOption = None,
 ) -> None:
     """Measure two workers against one, over one PostgreSQL."""
-    _tell(asyncio.run(scale.measure(devices_of, database, _out)), output)
+    _tell(asyncio.run(scale.measure(devices_of, rounds, database, _out)), output)
 
 
 def _tell(found: Findings, output: Path | None) -> None:
