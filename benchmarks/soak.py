@@ -57,7 +57,7 @@ from heliograph.model import (
     Gateway,
 )
 from heliograph.pipeline.deliver import Deliver
-from heliograph.storage.devices import Recipient
+from heliograph.storage.devices import Recipient, recipient
 from heliograph.storage.publishes import Publish
 from heliograph.transport.client import Client
 from heliograph.transport.connection import Patience
@@ -210,7 +210,7 @@ def _in_words(outcome: Outcome) -> str:
 async def _minted(http: httpx.AsyncClient, gateway: Gateway) -> list[Recipient]:
     answer = await http.post("/devices", json={"platform": str(gateway), "count": _DEVICES})
     return [
-        Recipient(DeviceNumber(number), address_of(gateway, minted))
+        recipient(DeviceNumber(number), address_of(gateway, minted))
         for number, minted in enumerate(answer.raise_for_status().json()["devices"], 1)
     ]
 

@@ -19,7 +19,9 @@ from rich.table import Table
 from heliograph import __version__, app, config, dev, doctor, logs
 from heliograph.api.admin import describe_progress
 from heliograph.auth import user_problem
+from heliograph.bench import broadcast, neighbour, scale
 from heliograph.bench import command as bench
+from heliograph.bench.findings import Findings
 from heliograph.bench.sink import Shape
 from heliograph.client.errors import PusherError
 from heliograph.client.publish import PushNotifications
@@ -57,9 +59,11 @@ commands = typer.Typer(
 instance_commands = typer.Typer(no_args_is_help=True, help="Instances: who may publish.")
 device_commands = typer.Typer(no_args_is_help=True, help="Devices: who is reached.")
 publish_commands = typer.Typer(invoke_without_command=True)
+bench_commands = typer.Typer(invoke_without_command=True)
 commands.add_typer(instance_commands, name="instance")
 commands.add_typer(device_commands, name="device")
 commands.add_typer(publish_commands, name="publish")
+commands.add_typer(bench_commands, name="bench")
 
 _out = Console()
 _err = Console(stderr=True)
@@ -199,8 +203,9 @@ def examine() -> None:
     raise typer.Exit(1 if any(each.grade == "fault" for each in findings) else 0)
 
 
-@commands.command("bench")
+@bench_commands.callback(invoke_without_command=True)
 def measure(
+    context: typer.Context,
     *,
     rounds: Annotated[int, typer.Option(min=1, help="How often each sender has its turn.")] = 3,
     count: Annotated[
@@ -226,6 +231,8 @@ def measure(
     ] = bench.NODE_MODULES,
 ) -> None:
     """Measure what sending costs: our sender and others, in turns, to a sink on this machine."""
+    if context.invoked_subcommand is not None:
+        return
     bench.run(
         bench.Wishes(
             rounds=rounds,
@@ -239,6 +246,66 @@ def measure(
         ),
         _out,
     )
+
+
+bench_commands.command("senders")(measure)
+
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--database", help="An empty database for it. Default: a file that is gone afterwards."
+    ),
+]
+OutputOption = Annotated[
+    Path | None, typer.Option(help="Folder for a table and its JSON.", file_okay=False)
+]
+
+
+@bench_commands.command("broadcast")
+def measure_broadcast(
+    *,
+    devices_of: Annotated[int, typer.Option("--devices", min=1, help="How many there are.")] = (
+        1_000_000
+    ),
+    database: DatabaseOption = None,
+    output: OutputOption = None,
+) -> None:
+    """Measure one publish to everybody: CPU and memory of the server, and where they go."""
+    _tell(asyncio.run(broadcast.measure(devices_of, database, _out)), output)
+
+
+@bench_commands.command("neighbour")
+def measure_neighbour(
+    *,
+    devices_of: Annotated[int, typer.Option("--devices", min=1, help="In the broadcast.")] = (
+        300_000
+    ),
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long before the broadcast.")] = 10,
+    database: DatabaseOption = None,
+    output: OutputOption = None,
+) -> None:
+    """Measure how long a message to one person takes, with and without a broadcast beside it."""
+    _tell(asyncio.run(neighbour.measure(devices_of, seconds, database, _out)), output)
+
+
+@bench_commands.command("scale")
+def measure_scale(
+    database: Annotated[str, typer.Argument(help="postgresql://… of an empty database.")],
+    *,
+    devices_of: Annotated[int, typer.Option("--devices", min=1, help="How many there are.")] = (
+        200_000
+    ),
+    rounds: Annotated[int, typer.Option(min=1, help="How often each has its turn.")] = 3,
+    output: OutputOption = None,
+) -> None:
+    """Measure two workers against one, over one PostgreSQL."""
+    _tell(asyncio.run(scale.measure(devices_of, rounds, database, _out)), output)
+
+
+def _tell(found: Findings, output: Path | None) -> None:
+    found.show(_out)
+    if output is not None:
+        found.write(output)
 
 
 # --- instances -----------------------------------------------------------------------

@@ -113,7 +113,11 @@ class Settings:
         600_000,
         "Messages that one Google project may send a minute: your quota, if Google has raised it.",
     )
-    batch_size: int = _setting(1000, "Devices in one batch of deliveries, at most.")
+    batch_size: int = _setting(
+        5000,
+        "Devices in one batch of deliveries, at most. A crash repeats at most the batches in hand; "
+        "small ones cost more each, large ones more memory.",
+    )
     sandbox_listen: str | None = _setting(
         None, "Address and port of the sandbox's pages. Default: 127.0.0.1:8041, if it is free."
     )

@@ -98,8 +98,18 @@ def test_a_claim_that_the_sink_has_not_seen_is_refused() -> None:
 
 
 def test_the_command_writes_a_table_and_a_picture(tmp_path: Path) -> None:
-    """``heliograph bench --quick`` with ours and a peer: Markdown, and SVG that is XML."""
-    arguments = ["bench", "--quick", "--count", "20", "--only", "httpx", "--only", "heliograph"]
+    """``heliograph bench senders --quick`` with ours and a peer: Markdown, and SVG that is XML."""
+    arguments = [
+        "bench",
+        "senders",
+        "--quick",
+        "--count",
+        "20",
+        "--only",
+        "httpx",
+        "--only",
+        "heliograph",
+    ]
     arguments += ["--gateway", "fcm", "--shape", "records", "--output", str(tmp_path)]
 
     result = CliRunner().invoke(commands, arguments)

@@ -20,7 +20,7 @@ from heliograph.model import (
     delivery_ids,
 )
 from heliograph.pipeline.deliver import Deliver
-from heliograph.storage.devices import Recipient
+from heliograph.storage.devices import Recipient, recipient
 from heliograph.storage.publishes import Publish
 from heliograph.transport.client import Client
 from heliograph.transport.connection import Patience
@@ -85,7 +85,7 @@ _serial: Final = count(1)
 def device_of(token: str) -> Recipient:
     """The device with this token."""
     number = DeviceNumber(int(token, 16))
-    return Recipient(number, ApnsAddress(token))
+    return recipient(number, ApnsAddress(token))
 
 
 def is_unanswered(outcome: Outcome) -> bool:

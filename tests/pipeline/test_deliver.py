@@ -51,7 +51,7 @@ from heliograph.model import (
     delivery_ids,
 )
 from heliograph.pipeline.deliver import SENDS, Deliver
-from heliograph.storage.devices import Recipient
+from heliograph.storage.devices import Recipient, recipient
 from heliograph.storage.publishes import Publish
 from heliograph.wire.http import HttpResponse
 
@@ -91,7 +91,7 @@ async def errand(
         await workshop.log_in(instance, "alice", address)
     publish = await workshop.publish(instance, to_users("alice"))
     found = [
-        Recipient(device.number, device.address)
+        recipient(device.number, device.address)
         for device in await workshop.registry.page(
             instance.number, user=None, after=DeviceNumber(0), limit=1000
         )

@@ -17,7 +17,7 @@ from heliograph.gateways.contract import (
     Suspect,
     Unavailable,
 )
-from heliograph.model import ApnsMessage, FcmMessage, WebMessage
+from heliograph.model import ApnsMessage, DeviceNumber, FcmMessage, WebMessage
 from heliograph.pipeline.verdict import (
     DEFAULT_LIFETIME,
     FIRST_WAIT,
@@ -34,6 +34,7 @@ from heliograph.pipeline.verdict import (
     expires_at,
     is_expired,
     verdict,
+    verdicts,
 )
 
 LATER = NOW + timedelta(days=28)
@@ -298,3 +299,20 @@ def test_work_that_fails_by_our_fault_rests_longer_each_time() -> None:
     rests = [after_failure(failures) for failures in range(1, MOST_FAILURES)]
 
     assert [10, 20, 40, 80, 160, 320, 640, 900, 900] == [each.total_seconds() for each in rests]
+
+
+# --- for many ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "outcomes",
+    [[], [Sent()], [Sent()] * 3, [Sent(), GONE, Sent(), Suspect("x"), Unavailable("y")]],
+    ids=len,
+)
+def test_many_are_decided_as_each_of_them_is(outcomes: list[Outcome]) -> None:
+    """Sharing a verdict is a short cut: every device has the one that it would have alone."""
+    numbered = {DeviceNumber(number): each for number, each in enumerate(outcomes)}
+
+    assert {number: decided(each) for number, each in numbered.items()} == verdicts(
+        numbered, attempt=1, expires_at=LATER, now=NOW, dice=0.5
+    )

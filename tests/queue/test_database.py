@@ -10,6 +10,7 @@ from heliograph.model import DeviceNumber, Gateway, Lane, PauseKind, Sort, WorkN
 from heliograph.queue.database import LEASE, DatabaseQueue
 from heliograph.storage import lanes, work
 from heliograph.storage.database import Database
+from heliograph.storage.work import Expansion
 
 
 @pytest.fixture
@@ -72,6 +73,20 @@ async def test_a_sign_of_life_holds_work_for_another_lease(
     clock.advance(SECOND)
 
     assert ([], [1]) == (during, await taken(queue))
+
+
+async def test_a_sign_of_life_takes_back_nothing_that_was_let_go(
+    database: Database, queue: DatabaseQueue
+) -> None:
+    """An expansion's next step is everybody's, even if a beat for the last one comes late."""
+    await put(database)
+    (step,) = await queue.take(Sort.SMALL, 10)
+    assert isinstance(step, Expansion)
+    async with database.write() as connection:
+        await work.move_on(connection, step, expanded_to=1, sort=Sort.SMALL)
+    lost = await queue.extend([step])
+
+    assert ([step], [step.number]) == (lost, await taken(queue))
 
 
 @pytest.mark.parametrize("rest", [timedelta(0), 10 * SECOND])

@@ -35,10 +35,10 @@ from heliograph.model import (
     ToInterests,
     UserId,
     VapidKeyNumber,
-    WebAddress,
 )
 from heliograph.storage import devices, interests, users, vapid_keys
 from heliograph.storage.database import Database
+from heliograph.storage.devices import WebRecipient
 
 EVERY = tuple(Gateway)
 _instances = count(1)
@@ -268,8 +268,25 @@ async def test_only_those_of_the_batch_are_still_addressed(database: Database) -
     assert ([one, two], True) == (left, late > two)
 
 
+@pytest.mark.parametrize("target", [to_users("alice"), to_interests("news", "sport")], ids=str)
+async def test_a_batch_is_looked_up_however_its_numbers_lie(
+    database: Database, target: Target
+) -> None:
+    """Close together or far apart: those of the batch are found, and nobody between them."""
+    async with database.write() as connection:
+        instance = await add_instance(connection)
+        numbers = [
+            await add_device(connection, instance, user="alice", subscribed=["news", "sport"])
+            for _ in range(30)
+        ]
+        close = await still(connection, instance, target, numbers[::2])
+        far = await still(connection, instance, target, [numbers[0], numbers[17], numbers[29]])
+
+    assert (numbers[::2], [numbers[0], numbers[17], numbers[29]]) == (close, far)
+
+
 async def test_a_batch_of_any_size_is_looked_up(database: Database) -> None:
-    """A batch with more devices than a statement takes parameters is looked up in parts."""
+    """A batch may have more devices than a statement takes parameters."""
     async with database.write() as connection:
         instance = await add_instance(connection)
         numbers = [await add_device(connection, instance, user="alice") for _ in range(5)]
@@ -472,7 +489,7 @@ async def test_a_batch_carries_the_key_of_each_subscription(database: Database) 
             connection, instance, to_users("alice"), Gateway.WEB, array("q", numbers)
         )
 
-    assert keys == [each.address.vapid_key for each in left if isinstance(each.address, WebAddress)]
+    assert keys == [each.vapid_key for each in left if isinstance(each, WebRecipient)]
 
 
 async def environments(

@@ -73,6 +73,16 @@ async def test_every_result_comes_back(database: Database, result: Result) -> No
     assert [result] == [each.result for each in await trace(database, ONE, 3)]
 
 
+async def test_a_result_that_all_share_is_each_ones(database: Database) -> None:
+    """A batch whose devices fared alike is kept shorter, and read the same."""
+    async with database.write() as connection:
+        await outcomes.add(connection, batch(3, 5, 9), ["expired"] * 3, {}, now=NOW)
+
+    assert [[Attempt(1, NOW, "expired", None)]] * 3 == [
+        await trace(database, ONE, device) for device in (3, 5, 9)
+    ]
+
+
 async def test_a_batch_is_one_row(database: Database) -> None:
     """The happy path costs no row per device."""
     async with database.write() as connection:

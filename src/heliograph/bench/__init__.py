@@ -7,4 +7,10 @@
 * ``rounds.py``: they take turns, and the sink says whether they did what they claim;
 * ``figures.py``, ``targets.py``: from rounds to figures, and what they ought to be;
 * ``report.py``, ``plot.py``: tables and a picture.
+
+And what the whole product costs, as an operator runs it:
+
+* ``crowd.py``, ``program.py``, ``customer.py``: an audience, the server, and who publishes;
+* ``broadcast.py``, ``neighbour.py``, ``scale.py``: what is measured; ``stages.py``: where it goes;
+* ``findings.py``: tables and JSON.
 """

@@ -100,11 +100,11 @@ def markdown(told: Told, *, picture: str) -> str:
             (name, reason, *[""] * (len(_COLUMNS) - 2))
             for name, reason in _failures(told.results, gateway, shape)
         ]
-        parts += [f"**{_title(gateway, shape)}**", _markdown_table(_COLUMNS, rows)]
+        parts += [f"**{_title(gateway, shape)}**", markdown_table(_COLUMNS, rows)]
     if told.targets:
         rows = [_judged_cells(each) for each in told.targets]
-        parts += ["**Targets, in the worse shape**", _markdown_table(_TARGET_COLUMNS, rows)]
-    parts += ["**Versions**", _markdown_table(("sender", "version", "note"), told.versions)]
+        parts += ["**Targets, in the worse shape**", markdown_table(_TARGET_COLUMNS, rows)]
+    parts += ["**Versions**", markdown_table(("sender", "version", "note"), told.versions)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -151,14 +151,14 @@ def _cells(row: Figures, ours: Figures | None) -> tuple[str, ...]:
 
 
 def _table(results: Results, gateway: Gateway, shape: Shape) -> Table:
-    table = _plain_table(_title(gateway, shape), _COLUMNS, left=1)
+    table = plain_table(_title(gateway, shape), _COLUMNS, left=1)
     for name, *cells in _rows(results, gateway, shape):
         style = "bold green" if name.startswith(OURS) else None
         table.add_row(escape(name), *cells, style=style)
     return table
 
 
-def _plain_table(title: str, columns: Sequence[str], *, left: int) -> Table:
+def plain_table(title: str, columns: Sequence[str], *, left: int) -> Table:
     """A table without lines, whose first columns are words and the others numbers."""
     table = Table(
         title=title, title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0)
@@ -180,14 +180,15 @@ def _judged_cells(judged: Judged) -> tuple[str, str, str, str]:
 
 
 def _targets_table(judged: Sequence[Judged]) -> Table:
-    table = _plain_table("Targets, in the worse shape", _TARGET_COLUMNS, left=1)
+    table = plain_table("Targets, in the worse shape", _TARGET_COLUMNS, left=1)
     for each in judged:
         style = {True: "green", False: "red", None: "dim"}[each.holds]
         table.add_row(*_judged_cells(each), style=style)
     return table
 
 
-def _markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """The lines of a table."""
     lines = [columns, ["---"] * len(columns), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

@@ -277,11 +277,12 @@ class Echoes:
         self._decoder = Decoder()
         self._ids: dict[bytes, bytes] = {}
 
-    def read(self, stream_id: bytes, flags: int, payload: bytes) -> None:
+    def read(self, stream_id: bytes, flags: int, payload: bytes) -> dict[bytes, bytes]:
         """Take the header fields of a request, whole and without padding or priority."""
         assert flags & ~END_STREAM == 0x4, "a header block in an unforeseen form"  # noqa: S101, PLR2004
         fields = dict(self._decoder.decode(payload, raw=True))
         self._ids[stream_id] = fields[b"apns-id"]
+        return fields
 
     def reply(self, stream_id: bytes) -> Reply:
         """The reply to a request that was read."""

@@ -91,7 +91,10 @@ async def finish(connection: AsyncConnection, expansion: Expansion, *, now: date
 
 def lanes(page: Sequence[Addressed]) -> dict[Lane, list[DeviceNumber]]:
     """Sort devices into lanes; each keeps their order."""
-    sorted_out: dict[Lane, list[DeviceNumber]] = defaultdict(list)
-    for device in page:
-        sorted_out[device.gateway, device.environment].append(device.number)
-    return dict(sorted_out)
+    sorted_out: dict[tuple[str, str | None], list[DeviceNumber]] = defaultdict(list)
+    for number, gateway, environment in page:
+        sorted_out[gateway, environment].append(number)
+    return {
+        (Gateway(gateway), None if environment is None else Environment(environment)): numbers
+        for (gateway, environment), numbers in sorted_out.items()
+    }

@@ -27,14 +27,15 @@ def report(
     """Tell what came of a batch, and of its lane."""
     for end, count in settlement.ends.items():
         metrics.deliveries.labels(batch.gateway, end).inc(count)
-    for kind, count in Counter(type(each).__name__ for each in outcomes.values()).items():
-        metrics.attempts.labels(batch.gateway, kind.lower()).inc(count)
+    for kind, count in Counter(map(type, outcomes.values())).items():
+        metrics.attempts.labels(batch.gateway, kind.__name__.lower()).inc(count)
     for number, reason in settlement.pruned.items():
         metrics.pruned.labels(batch.gateway).inc()
         log().info(Event.DEVICE_PRUNED, device_number=number, reason=reason)
+    different = {id(each): each for each in outcomes.values()}.values()
     if not isinstance(change, Stop):
-        _report_refused(batch, outcomes)
-    rejected = {each.reason for each in outcomes.values() if isinstance(each, Rejected)}
+        _report_refused(batch, different)
+    rejected = {each.reason for each in different if isinstance(each, Rejected)}
     for reason in sorted(rejected & apns.OUR_FAULTS):
         log().error(Event.REQUEST_MALFORMED, gateway=batch.gateway, reason=reason)
     _report_lane(batch, settlement, change)
@@ -56,9 +57,9 @@ def report_lanes(metrics: Metrics, paused: Iterable[Paused]) -> None:
             metrics.lanes_paused.labels(gateway, kind).set(counts[gateway, kind])
 
 
-def _report_refused(batch: Batch, outcomes: Mapping[DeviceNumber, Outcome]) -> None:
+def _report_refused(batch: Batch, outcomes: Iterable[Outcome]) -> None:
     """Tell of refusals that do not concern the whole lane."""
-    refused = {each.reason for each in outcomes.values() if isinstance(each, Refused)}
+    refused = {each.reason for each in outcomes if isinstance(each, Refused)}
     for reason in sorted(refused):
         log().error(
             Event.CREDENTIALS_REFUSED,

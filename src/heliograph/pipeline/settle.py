@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -27,6 +27,9 @@ from heliograph.storage.work import Batch, Errand
 
 _Waiting = dict[tuple[datetime, int], list[DeviceNumber]]
 """Devices by when, and as which attempt, they are to be tried again."""
+
+_PLAIN: Final = Over("sent")
+"""The verdict from which nothing follows but a count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,25 +69,45 @@ async def settle(
     Returns:
         None, and nothing is stored, if somebody else has settled it already.
     """
-    ordered = [verdicts[DeviceNumber(number)] for number in batch.devices]
-    ends: Counter[End] = Counter(each.end for each in ordered if isinstance(each, Over))
+    ends, results, special = _summed_up(batch, verdicts)
     async with database.write() as connection:
         if not await work.remove(connection, batch.number):
             return None
-        results = [_result(each) for each in ordered]
-        await outcomes.add(connection, batch, results, _reasons(verdicts), now=now)
-        again = _to_try_again(batch, verdicts)
+        await outcomes.add(connection, batch, results, _reasons(special), now=now)
+        again = _to_try_again(special)
         if again and await publishes.is_cancelled(connection, batch.publish):
             ends["cancelled"] += await _cancel(connection, batch, again, now)
             again = {}
         made = await _repeat(connection, batch, again)
         await publishes.add_ends(connection, batch.publish, ends)
-        await devices.hold(connection, _changed(verdicts))
-        for environment, found in _found(verdicts).items():
+        await devices.hold(connection, _changed(special))
+        for environment, found in _found(special).items():
             await devices.remember_environment(connection, found, environment)
-        pruned = await _prune(connection, verdicts, now)
+        pruned = await _prune(connection, special, now)
         news = None if change is None else await _change(connection, batch, change, now, dice)
-    return Settlement(ends, len(ordered) - ends.total(), pruned, made, news)
+    return Settlement(ends, len(results) - ends.total(), pruned, made, news)
+
+
+def _summed_up(
+    batch: Batch, verdicts: Mapping[DeviceNumber, Verdict]
+) -> tuple["Counter[End]", Sequence[Result], dict[DeviceNumber, Verdict]]:
+    """
+    What a batch comes to, without a look at each device where all of them fared alike.
+
+    Returns:
+        How many ended how, a result for each device, and the verdicts from which more
+        follows than that, in the order of the devices.
+    """
+    different = {id(each): each for each in verdicts.values()}
+    plain = {key for key, each in different.items() if each == _PLAIN}
+    results = {key: _result(each) for key, each in different.items()}
+    count = len(batch.devices)
+    if len(different) == len(plain) == 1 and len(verdicts) == count:
+        return Counter({_PLAIN.end: count}), ["sent"] * count, {}
+    ordered = [(number, verdicts[number]) for number in map(DeviceNumber, batch.devices)]
+    ends = Counter(each.end for _, each in ordered if isinstance(each, Over))
+    special = {number: each for number, each in ordered if id(each) not in plain}
+    return ends, [results[id(each)] for _, each in ordered], special
 
 
 async def _repeat(connection: AsyncConnection, batch: Batch, again: _Waiting) -> list[Batch]:
@@ -180,11 +203,10 @@ def _reasons(verdicts: Mapping[DeviceNumber, Verdict]) -> dict[DeviceNumber, str
     }
 
 
-def _to_try_again(batch: Batch, verdicts: Mapping[DeviceNumber, Verdict]) -> _Waiting:
+def _to_try_again(verdicts: Mapping[DeviceNumber, Verdict]) -> _Waiting:
     """Those who wait for the same instant and attempt wait together, in ascending order."""
     waiting: _Waiting = defaultdict(list)
-    for number in map(DeviceNumber, batch.devices):
-        verdict = verdicts[number]
+    for number, verdict in verdicts.items():
         if isinstance(verdict, Again):
             waiting[verdict.at, verdict.attempt].append(number)
     return waiting

@@ -17,6 +17,7 @@ Interrupted     again, soon: the connection was at fault
 Whatever would be tried again after it is no longer worth anything has expired.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, assert_never
@@ -31,7 +32,7 @@ from heliograph.gateways.contract import (
     Suspect,
     Unavailable,
 )
-from heliograph.model import ApnsMessage, End, Environment, FcmMessage, WebMessage
+from heliograph.model import ApnsMessage, DeviceNumber, End, Environment, FcmMessage, WebMessage
 
 FIRST_WAIT: Final = timedelta(seconds=10)
 """The longest first wait: what Google asks for before a first retry."""
@@ -127,6 +128,36 @@ def verdict(
             return _again(now + wait, reason, expires_at, attempt=attempt + 1)
         case _:
             assert_never(outcome)
+
+
+def verdicts(
+    outcomes: Mapping[DeviceNumber, Outcome],
+    *,
+    attempt: int,
+    expires_at: datetime,
+    now: datetime,
+    dice: float,
+    is_held: bool = False,
+) -> dict[DeviceNumber, Verdict]:
+    """
+    Decide for each of many; arguments as for ``verdict``.
+
+    Devices that share an outcome share the verdict, as all do that were simply sent.
+    """
+    decided = {
+        key: verdict(
+            outcome,
+            attempt=attempt,
+            expires_at=expires_at,
+            now=now,
+            dice=dice,
+            is_held=is_held,
+        )
+        for key, outcome in {id(outcome): outcome for outcome in outcomes.values()}.items()
+    }
+    if len(decided) == 1:
+        return dict.fromkeys(outcomes, *decided.values())
+    return {number: decided[id(outcome)] for number, outcome in outcomes.items()}
 
 
 def backoff(attempt: int, *, dice: float) -> timedelta:

@@ -9,7 +9,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, cast
 
 from heliograph.gateways.contract import Outcome
 from heliograph.instances import Instances
@@ -31,7 +31,7 @@ from heliograph.pipeline.verdict import (
     after_failure,
     expires_at,
     is_expired,
-    verdict,
+    verdicts,
 )
 from heliograph.queue.contract import Queue
 from heliograph.storage import devices, lanes, publishes
@@ -177,11 +177,11 @@ class Worker:
             if publish is None:
                 log().info(Event.BATCH_ABANDONED, work=batch.number)
                 return []  # its instance was deleted, and the work with it
-            verdicts, outcomes, change = await self._verdicts(batch, publish)
+            decided, outcomes, change = await self._verdicts(batch, publish)
             settlement = await settle(
                 self._database,
                 batch,
-                verdicts,
+                decided,
                 now=self._clock(),
                 change=change,
                 dice=self._dice(),
@@ -199,7 +199,7 @@ class Worker:
         self, batch: Batch, publish: Publish
     ) -> tuple[dict[DeviceNumber, Verdict], dict[DeviceNumber, Outcome], Change | None]:
         """Deliver what is still worth delivering; a verdict for each device, and on the lane."""
-        numbers = [DeviceNumber(number) for number in batch.devices]
+        numbers = cast("list[DeviceNumber]", batch.devices.tolist())
         deadline = expires_at(
             getattr(publish.messages, batch.gateway), accepted_at=publish.accepted_at
         )
@@ -217,20 +217,16 @@ class Worker:
         change = (
             judge_probe(answers) if _is_probe(batch) else self._streaks.judge(batch.lane, answers)
         )
-        now, dice = self._clock(), self._dice()
-        verdicts: dict[DeviceNumber, Verdict] = dict.fromkeys(
-            numbers, Over("cancelled", "NoLongerAddressed")
+        decided = verdicts(
+            outcomes,
+            attempt=batch.attempt,
+            expires_at=deadline,
+            now=self._clock(),
+            dice=self._dice(),
+            is_held=isinstance(change, Stop),
         )
-        for number, outcome in outcomes.items():
-            verdicts[number] = verdict(
-                outcome,
-                attempt=batch.attempt,
-                expires_at=deadline,
-                now=now,
-                dice=dice,
-                is_held=isinstance(change, Stop),
-            )
-        return verdicts, outcomes, change
+        others: Verdict = Over("cancelled", "NoLongerAddressed")
+        return dict.fromkeys(numbers, others) | decided, outcomes, change
 
     def _over(self, batch: Batch, publish: Publish, deadline: datetime) -> Over | None:
         """How a batch ends without being sent; None if it is worth sending."""

@@ -6,7 +6,7 @@ it can be restored, and comes back by itself when its address registers again.
 """
 
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -23,7 +23,7 @@ from sqlalchemy import (
     func,
     insert,
     select,
-    union_all,
+    union,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -37,16 +37,16 @@ from heliograph.model import (
     FcmAddress,
     Gateway,
     InstanceNumber,
-    Interest,
     Target,
     ToInterests,
     ToUsers,
     UserId,
+    VapidKeyNumber,
     WebAddress,
     address_digest,
     gateway_of,
 )
-from heliograph.storage import locks
+from heliograph.storage import bulk, locks
 from heliograph.storage.tables import devices, interests, users
 
 
@@ -64,11 +64,49 @@ class Device:
     """When its address was last given to us, which proves that it was alive then."""
 
 
-class Recipient(NamedTuple):
-    """A living device as far as delivery needs to know it: there is one for every delivery."""
+class ApnsRecipient(NamedTuple):
+    """A living device as far as delivery needs to know it, which is as its row is read."""
 
     number: DeviceNumber
-    address: Address
+    token: str
+    topic: str | None
+    environment: Environment | str | None
+
+
+class FcmRecipient(NamedTuple):
+    """The same of an Android device."""
+
+    number: DeviceNumber
+    token: str
+
+
+class WebRecipient(NamedTuple):
+    """The same of a browser."""
+
+    number: DeviceNumber
+    endpoint: str
+    p256dh: bytes
+    auth: bytes
+    vapid_key: VapidKeyNumber | None
+
+    @property
+    def address(self) -> WebAddress:
+        """Where its messages are encrypted for."""
+        return WebAddress(self.endpoint, self.p256dh, self.auth, self.vapid_key)
+
+
+Recipient = ApnsRecipient | FcmRecipient | WebRecipient
+
+
+def recipient(number: DeviceNumber, address: Address) -> Recipient:
+    """What delivery needs to know of a device at an address."""
+    match address:
+        case ApnsAddress(token=token, topic=topic, environment=environment):
+            return ApnsRecipient(number, token, topic, environment)
+        case FcmAddress(token=token):
+            return FcmRecipient(number, token)
+        case WebAddress(endpoint=endpoint, p256dh=p256dh, auth=auth, vapid_key=key):
+            return WebRecipient(number, endpoint, p256dh, auth, key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,13 +388,12 @@ async def restore(
 # --- what a publish needs ------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Addressed:
+class Addressed(NamedTuple):
     """A device that a publish addresses, as far as expansion needs to know it."""
 
     number: DeviceNumber
-    gateway: Gateway
-    environment: Environment | None
+    gateway: str
+    environment: str | None
 
 
 async def addressed(
@@ -379,27 +416,19 @@ async def addressed(
         after: The number to go on from; 0 at the beginning.
         limit: How many at most.
     """
-    is_fit = and_(
-        devices.c.instance_number == instance,
-        devices.c.number > after,
-        devices.c.gateway.in_([str(gateway) for gateway in gateways]),
-        devices.c.pruned_at.is_(None),
-    )
-    numbers: _Numbers
-    if isinstance(target, ToInterests):
-        numbers = _walk(instance, target.interests, is_fit, after=after, limit=limit)
-    else:
-        numbers = _numbers_of(instance, target, after=after)
-    query = (
-        select(devices.c.number, devices.c.gateway, devices.c.environment)
-        .where(devices.c.number.in_(numbers), is_fit)
-        .order_by(devices.c.number)
-        .limit(limit)
-    )
-    return [
-        Addressed(DeviceNumber(number), Gateway(gateway), _environment(environment))
-        for number, gateway, environment in await connection.execute(query)
+    walks = [
+        walk.where(
+            devices.c.number > after,
+            devices.c.gateway.in_([str(gateway) for gateway in gateways]),
+            devices.c.pruned_at.is_(None),
+        ).limit(limit)
+        for walk in _walks(instance, target, after=after)
     ]
+    query: Select[Any] | CompoundSelect[Any] = walks[0]
+    if len(walks) > 1:
+        parts = [select(walk.subquery()) for walk in walks]
+        query = union(*parts).order_by("number").limit(limit)
+    return await bulk.read(connection, query, Addressed)
 
 
 async def still_addressed(
@@ -415,90 +444,76 @@ async def still_addressed(
     Between expansion and delivery a person may have logged out, or somebody else
     in: what was meant for the one must not show on the other's screen.
     """
-    columns, read = _RECIPIENTS[gateway]
-    found: list[Recipient] = []
-    for start in range(0, len(numbers), _NUMBERS_PER_STATEMENT):
-        some = numbers[start : start + _NUMBERS_PER_STATEMENT].tolist()
-        query = (
-            select(devices.c.number, *columns)
-            .where(
-                devices.c.instance_number == instance,
-                devices.c.gateway == str(gateway),
-                devices.c.pruned_at.is_(None),
-                devices.c.number.in_(some),
-                devices.c.number.in_(
-                    _numbers_of(instance, target, after=some[0] - 1, up_to=some[-1])
-                ),
-            )
-            .order_by(devices.c.number)
+    kind, columns = _RECIPIENTS[gateway]
+    among = bulk.among(connection, numbers)
+    query = (
+        select(devices.c.number, *columns)
+        .where(
+            among(devices.c.number),
+            devices.c.gateway == str(gateway),
+            devices.c.pruned_at.is_(None),
+            _is_addressed(instance, target, among),
         )
-        found += [
-            Recipient(DeviceNumber(number), read(*rest))
-            for number, *rest in (await connection.execute(query)).all()
-        ]
-    return found
+        .order_by(devices.c.number)
+    )
+    found: Sequence[Recipient] = await bulk.read(connection, query, kind)
+    batch = frozenset(numbers)
+    return [each for each in found if each.number in batch]
 
 
 _NUMBERS_PER_STATEMENT = 1000
-_LARGEST_NUMBER = 2**63 - 1
 
 
-_Numbers = Select[tuple[int]] | CompoundSelect[tuple[int]]
+# Neither query below asks for the devices of the instance. A user's devices and the
+# subscribers of an interest are its own; asked all the same, SQLite would walk through
+# every device that the instance has rather than look up those that were named.
 
 
-def _walk(
-    instance: InstanceNumber,
-    names: Iterable[Interest],
-    is_fit: ColumnElement[bool],
-    *,
-    after: int,
-    limit: int,
-) -> CompoundSelect[tuple[int]]:
+def _walks(instance: InstanceNumber, target: Target, *, after: int) -> list[Select[Any]]:
     """
-    The first subscribers of each interest, among whom are the first of all of them.
+    Ways along the devices of a target, in the order of their numbers; together they are it.
 
-    An interest may have everybody for a subscriber, so each is walked along its index
+    An interest may have everybody for a subscriber, so each is walked along its index,
     and no further than a page can need.
     """
-    walks = [
-        select(interests.c.device_number)
-        .join(devices, devices.c.number == interests.c.device_number)
-        .where(
-            interests.c.instance_number == instance,
-            interests.c.name == name,
-            interests.c.device_number > after,
-            is_fit,
-        )
-        .order_by(interests.c.device_number)
-        .limit(limit)
-        .subquery()
-        for name in names
-    ]
-    return union_all(*[select(walk.c.device_number) for walk in walks])
-
-
-def _numbers_of(
-    instance: InstanceNumber, target: Target, *, after: int, up_to: int = _LARGEST_NUMBER
-) -> Select[tuple[int]]:
+    walk = select(devices.c.number, devices.c.gateway, devices.c.environment)
     match target:
         case ToUsers(users=names):
-            return (
-                select(devices.c.number)
-                .join(users, users.c.number == devices.c.user_number)
-                .where(
-                    users.c.instance_number == instance,
-                    users.c.id.in_(names),
-                    devices.c.number > after,
-                    devices.c.number <= up_to,
-                )
-            )
+            return [
+                walk.join(users, users.c.number == devices.c.user_number)
+                .where(users.c.instance_number == instance, users.c.id.in_(names))
+                .order_by(devices.c.number)
+            ]
         case ToInterests(interests=names):
-            return select(interests.c.device_number).where(
+            return [
+                walk.join(interests, interests.c.device_number == devices.c.number)
+                .where(
+                    interests.c.instance_number == instance,
+                    interests.c.name == name,
+                    interests.c.device_number > after,
+                )
+                .order_by(interests.c.device_number)
+                for name in names
+            ]
+
+
+def _is_addressed(
+    instance: InstanceNumber, target: Target, among: bulk.Among
+) -> ColumnElement[bool]:
+    """Whether a device is of a target; ``among`` narrows the search."""
+    match target:
+        case ToUsers(users=names):
+            people = select(users.c.number).where(
+                users.c.instance_number == instance, users.c.id.in_(names)
+            )
+            return devices.c.user_number.in_(people)
+        case ToInterests(interests=names):
+            subscribers = select(interests.c.device_number).where(
                 interests.c.instance_number == instance,
                 interests.c.name.in_(names),
-                interests.c.device_number > after,
-                interests.c.device_number <= up_to,
+                among(interests.c.device_number),
             )
+            return devices.c.number.in_(subscribers)
 
 
 def _living(instance: InstanceNumber) -> Select[Any]:
@@ -560,23 +575,24 @@ def _read(row: Row[Any]) -> Device:
 
 
 def _address(row: Row[Any]) -> Address:
-    columns, read = _RECIPIENTS[Gateway(row.gateway)]
-    return read(*[getattr(row, column.name) for column in columns])
+    match Gateway(row.gateway):
+        case Gateway.APNS:
+            return ApnsAddress(row.token, row.topic, _environment(row.environment))
+        case Gateway.FCM:
+            return FcmAddress(row.token)
+        case Gateway.WEB:
+            return WebAddress(row.token, row.p256dh, row.auth, row.vapid_key_number)
 
 
-def _apns_address(token: str, topic: str | None, environment: str | None) -> Address:
-    return ApnsAddress(token, topic, _environment(environment))
-
-
-_RECIPIENTS: Final[dict[Gateway, tuple[Sequence[Column[Any]], Callable[..., Address]]]] = {
-    Gateway.APNS: ((devices.c.token, devices.c.topic, devices.c.environment), _apns_address),
-    Gateway.FCM: ((devices.c.token,), FcmAddress),
+_RECIPIENTS: Final[dict[Gateway, tuple[type[Recipient], Sequence[Column[Any]]]]] = {
+    Gateway.APNS: (ApnsRecipient, (devices.c.token, devices.c.topic, devices.c.environment)),
+    Gateway.FCM: (FcmRecipient, (devices.c.token,)),
     Gateway.WEB: (
+        WebRecipient,
         (devices.c.token, devices.c.p256dh, devices.c.auth, devices.c.vapid_key_number),
-        WebAddress,
     ),
 }
-"""Where an address stands in a row, and how it is made of that."""
+"""What becomes of a row, and the columns that it has besides the number, in their order."""
 
 
 def _environment(value: str | None) -> Environment | None:

@@ -51,7 +51,7 @@ async def add(
     await connection.execute(
         insert(outcomes).values(
             **_columns(batch, now),
-            ends="".join(_LETTERS[result] for result in results),
+            ends=_letters(results),
             reasons={str(number): reason for number, reason in reasons.items()} or None,
         )
     )
@@ -64,7 +64,7 @@ async def add_cancelled(
     await connection.execute(
         insert(outcomes).values(
             **_columns(batch, now),
-            ends=_LETTERS["cancelled"] * len(batch.devices),
+            ends=_LETTERS["cancelled"],
             reasons={_EVERY: reason},
         )
     )
@@ -86,11 +86,19 @@ async def of_device(
     attempts = []
     for row in await connection.execute(query):
         if device in row.devices:
-            result = _RESULTS[row.ends[row.devices.index(device)]]
+            place = 0 if len(row.ends) == 1 else row.devices.index(device)
+            result = _RESULTS[row.ends[place]]
             reasons = row.reasons or {}
             reason = reasons.get(str(device), reasons.get(_EVERY))
             attempts.append(Attempt(row.attempt, row.settled_at, result, reason))
     return attempts
+
+
+def _letters(results: Sequence[Result]) -> str:
+    """A letter for each device, or one for all of them."""
+    if len(set(results)) == 1:
+        return _LETTERS[results[0]]
+    return "".join([_LETTERS[result] for result in results])
 
 
 def _columns(batch: Batch, now: datetime) -> dict[str, Any]:

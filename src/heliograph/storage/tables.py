@@ -222,7 +222,7 @@ outcomes = Table(
     Column("attempt", Integer, nullable=False),
     Column("settled_at", Instant, nullable=False),
     # The devices of the batch in ascending order, their range, and one letter for
-    # each: S sent, F failed, X expired, C cancelled, R to be tried again.
+    # each, or one for all: S sent, F failed, X expired, C cancelled, R to be tried again.
     Column("devices", Numbers, nullable=False),
     Column("first_device", BigInteger, nullable=False),
     Column("last_device", BigInteger, nullable=False),

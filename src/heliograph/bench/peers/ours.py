@@ -53,7 +53,7 @@ from heliograph.pipeline.couriers.fcm import FcmCourier
 from heliograph.pipeline.couriers.web import WebCourier
 from heliograph.pipeline.deliver import Deliver
 from heliograph.serving import collect_rarely
-from heliograph.storage.devices import Recipient
+from heliograph.storage.devices import Recipient, recipient
 from heliograph.transport.client import Client
 from heliograph.transport.pace import Pace
 from heliograph.transport.tokens import AccessTokens, ProviderTokens, VapidTokens
@@ -150,7 +150,7 @@ class _Granted(AccessTokens):
 
 def _devices(task: Task) -> list[Recipient]:
     return [
-        Recipient(DeviceNumber(number), address)
+        recipient(DeviceNumber(number), address)
         for number, address in enumerate(_addresses(task), start=1)
     ]
 

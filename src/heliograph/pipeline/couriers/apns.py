@@ -1,7 +1,7 @@
 """Apple's devices: one parcel for each environment and topic."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from typing import cast
 
@@ -17,7 +17,6 @@ from heliograph.gateways.contract import (
     Suspect,
 )
 from heliograph.model import (
-    ApnsAddress,
     ApnsCredentials,
     ApnsIdentity,
     ApnsMessage,
@@ -27,11 +26,14 @@ from heliograph.model import (
     delivery_ids,
 )
 from heliograph.pipeline.couriers.contract import SENT, Outcomes, Parcel, addressed
-from heliograph.storage.devices import Recipient
+from heliograph.storage.devices import ApnsRecipient, Recipient
 from heliograph.transport.client import Destination
 from heliograph.transport.tokens import ProviderTokens
 from heliograph.wire.http import HttpResponse
 from heliograph.wire.http2 import Values
+
+_Kind = tuple[str | None, str | None, bool]
+"""Environment, topic, and whether it is tried elsewhere than it is thought to be."""
 
 
 class ApnsCourier:
@@ -57,14 +59,8 @@ class ApnsCourier:
 
     async def pack(self, devices: Sequence[Recipient], outcomes: Outcomes) -> AsyncIterator[Parcel]:
         """Parcels by environment and topic."""
-        sorted_out: dict[tuple[Environment | None, str | None, bool], list[Recipient]]
-        sorted_out = defaultdict(list)
-        for device in devices:
-            address = cast("ApnsAddress", device.address)
-            is_elsewhere = device.number in self._elsewhere
-            sorted_out[address.environment, address.topic, is_elsewhere].append(device)
-        for (known, bundle_id, is_elsewhere), some in sorted_out.items():
-            environment = known or self._home
+        for (known, bundle_id, is_elsewhere), some in self._sorted_out(devices):
+            environment = Environment(known or self._home)
             if is_elsewhere:
                 environment = apns.OTHER[environment]
             if unfit := self._unfit(environment):
@@ -117,6 +113,20 @@ class ApnsCourier:
             return Rejected("PushTypeNeedsToken")
         return None
 
+    def _sorted_out(
+        self, devices: Sequence[Recipient]
+    ) -> Iterable[tuple[_Kind, Sequence[ApnsRecipient]]]:
+        """Devices by environment and topic, and by whether they are tried elsewhere."""
+        ours = cast("Sequence[ApnsRecipient]", devices)
+        kinds = {(device.environment, device.topic) for device in ours}
+        if len(kinds) == 1 and not self._elsewhere:  # as most batches are
+            return [((*kinds.pop(), False), ours)]
+        sorted_out: dict[_Kind, list[ApnsRecipient]] = defaultdict(list)
+        for device in ours:
+            is_elsewhere = device.number in self._elsewhere
+            sorted_out[device.environment, device.topic, is_elsewhere].append(device)
+        return sorted_out.items()
+
     @property
     def _has_two_environments(self) -> bool:
         good_in = apns.environments(self._credentials)
@@ -138,8 +148,7 @@ class ApnsCourier:
             token = self._token = await self._tokens.current(credentials)
 
         def write(devices: Sequence[Recipient]) -> list[Values]:
-            addresses = cast("list[ApnsAddress]", [each.address for each in devices])
-            tokens = [each.token for each in addresses]
+            tokens = [each.token for each in cast("Sequence[ApnsRecipient]", devices)]
             ids = self._delivery_ids([each.number for each in devices])
             return apns.values(prefix, tokens, ids)
 

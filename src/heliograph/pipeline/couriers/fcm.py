@@ -6,9 +6,9 @@ from typing import Final, cast
 
 from heliograph.gateways import fcm
 from heliograph.gateways.contract import Interrupted, Outcome, Unavailable
-from heliograph.model import FcmAddress, FcmCredentials, FcmMessage
+from heliograph.model import FcmCredentials, FcmMessage
 from heliograph.pipeline.couriers.contract import Outcomes, Parcel, addressed
-from heliograph.storage.devices import Recipient
+from heliograph.storage.devices import FcmRecipient, Recipient
 from heliograph.transport.client import Destination
 from heliograph.transport.pace import Pace
 from heliograph.transport.tokens import AccessTokens
@@ -98,5 +98,4 @@ class FcmCourier:
 
 
 def _write(devices: Sequence[Recipient]) -> list[Values]:
-    addresses = cast("list[FcmAddress]", [each.address for each in devices])
-    return fcm.values([each.token for each in addresses])
+    return fcm.values([each.token for each in cast("Sequence[FcmRecipient]", devices)])

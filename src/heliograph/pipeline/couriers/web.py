@@ -10,7 +10,7 @@ from heliograph.gateways import webpush
 from heliograph.gateways.contract import Outcome, Refused, Suspect, Unavailable
 from heliograph.model import VapidKeys, WebAddress, WebMessage
 from heliograph.pipeline.couriers.contract import Outcomes, Parcel
-from heliograph.storage.devices import Recipient
+from heliograph.storage.devices import Recipient, WebRecipient
 from heliograph.transport.client import Destination
 from heliograph.transport.tokens import VapidTokens
 from heliograph.wire import http2
@@ -54,9 +54,9 @@ class WebCourier:
         """Parcels by push service, as fast as messages are encrypted."""
         for start in range(0, len(devices), AT_ONCE):
             some = devices[start : start + AT_ONCE]
-            addresses = [cast("WebAddress", device.address) for device in some]
+            addresses = [cast("WebRecipient", device).address for device in some]
             bodies = await self._encryption.bodies(self._message.payload, addresses)
-            for parcel in self._parcels(some, bodies, outcomes):
+            for parcel in self._parcels(some, addresses, bodies, outcomes):
                 yield parcel
 
     def judge(
@@ -80,13 +80,16 @@ class WebCourier:
         return False
 
     def _parcels(
-        self, devices: Sequence[Recipient], bodies: Sequence[bytes | None], outcomes: Outcomes
+        self,
+        devices: Sequence[Recipient],
+        addresses: Sequence[WebAddress],
+        bodies: Sequence[bytes | None],
+        outcomes: Outcomes,
     ) -> list[Parcel]:
         sorted_out: dict[tuple[str, VapidKeys], tuple[list[Recipient], list[Values]]] = defaultdict(
             lambda: ([], [])
         )
-        for device, body in zip(devices, bodies, strict=True):
-            address = cast("WebAddress", device.address)
+        for device, address, body in zip(devices, addresses, bodies, strict=True):
             place, keys = _place(address), self._keys_of(address)
             if body is None or place is None:
                 outcomes[device.number] = _UNUSABLE

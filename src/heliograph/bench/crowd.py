@@ -1,0 +1,126 @@
+"""
+An audience in a database: an instance, its devices, and what they subscribe to.
+
+They are put there in bulk, as registrations through the API would leave them. Everybody
+subscribes to ``EVERYBODY``, the first of them to ``SOME`` as well.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Table, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from heliograph import app
+from heliograph.config import Settings
+from heliograph.instances import Instance
+from heliograph.model import InstanceNumber
+from heliograph.storage.database import Database
+from heliograph.storage.tables import devices, interests, users
+
+EVERYBODY: Final = "everybody"
+SOME: Final = "some"
+
+_AT_ONCE: Final = 10_000
+_TOKEN_DIGITS: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Who is there, and how to speak for them."""
+
+    instance: str
+    secret_key: str
+    count: int
+
+
+async def gather(
+    settings: Settings,
+    count: int,
+    some: int,
+    tell: Callable[[int], object],
+    *,
+    name: str = "crowd",
+) -> Audience:
+    """
+    Make an instance with so many devices of Apple's, each with a person logged in.
+
+    Args:
+        settings: Where.
+        count: How many devices.
+        some: How many of them subscribe to ``SOME``.
+        tell: Called with how many there are.
+        name: What the instance is called; tokens are distinct by it.
+    """
+    async with app.storage(settings) as (database, instances):
+        made = await instances.create(name)
+        for start in range(0, count, _AT_ONCE):
+            numbers = range(start, min(start + _AT_ONCE, count))
+            await _add(database, made, numbers, some, now=app.now())
+            tell(numbers.stop)
+        return Audience(made.id, made.secret_keys[0], count)
+
+
+def token(name: str, number: int) -> str:
+    """The address of a device, in hex as Apple's are."""
+    head = hashlib.sha256(name.encode()).hexdigest()[: _TOKEN_DIGITS // 2]
+    return f"{head}{number:0{_TOKEN_DIGITS // 2}x}"
+
+
+def person(number: int) -> str:
+    """Who is logged in on a device."""
+    return f"person-{number}"
+
+
+async def _add(
+    database: Database, instance: Instance, numbers: range, some: int, *, now: datetime
+) -> None:
+    async with database.write() as connection:
+        await connection.execute(insert(users), list(_people(instance.number, numbers, now)))
+        people = await _newest(connection, users, instance.number, len(numbers))
+        await connection.execute(insert(devices), list(_rows(instance, numbers, people, now)))
+        subscribed = [
+            {"instance_number": instance.number, "name": interest, "device_number": device}
+            for number, device in zip(
+                numbers,
+                await _newest(connection, devices, instance.number, len(numbers)),
+                strict=True,
+            )
+            for interest in ([EVERYBODY, SOME] if number < some else [EVERYBODY])
+        ]
+        await connection.execute(insert(interests), subscribed)
+
+
+async def _newest(
+    connection: AsyncConnection, table: Table, instance: InstanceNumber, count: int
+) -> list[int]:
+    """The numbers of the rows that were added last, in the order in which they were."""
+    query = select(table.c.number).where(table.c.instance_number == instance)
+    found = await connection.scalars(query.order_by(table.c.number.desc()).limit(count))
+    return list(found)[::-1]
+
+
+def _people(instance: InstanceNumber, numbers: range, now: datetime) -> Iterator[dict[str, Any]]:
+    for number in numbers:
+        yield {"instance_number": instance, "id": person(number), "created_at": now}
+
+
+def _rows(
+    instance: Instance, numbers: range, people: list[int], now: datetime
+) -> Iterator[dict[str, Any]]:
+    for number, user in zip(numbers, people, strict=True):
+        address = token(instance.name, number)
+        yield {
+            "instance_number": instance.number,
+            "id": f"apns-{hashlib.md5(address.encode(), usedforsecurity=False).hexdigest()}",
+            "gateway": "apns",
+            "address_digest": hashlib.sha256(f"apns:{address}".encode()).digest(),
+            "token": address,
+            "user_number": user,
+            "metadata": {},
+            "created_at": now,
+            "registered_at": now,
+        }
