@@ -9,6 +9,7 @@ What can go wrong on our side of the doors, and the tree of exceptions.
     ├── UserTaken               the device already belongs to another person
     ├── TooManyDevices          the person already has as many devices as allowed
     ├── KeyReused               an idempotency key belongs to another request
+    ├── Overloaded              more asks to be written than the database takes
     └── TransportError          a request to the outside world got no reply
         ├── NotProcessed        the peer certainly did not act on it
         ├── Ambiguous           it may have
@@ -52,6 +53,10 @@ class TooManyDevices(HeliographError):  # noqa: N818
 
 class KeyReused(HeliographError):  # noqa: N818
     """The idempotency key belongs to another request; this one was not carried out."""
+
+
+class Overloaded(HeliographError):  # noqa: N818
+    """More asks to be written than the database takes; this was not, and may be sent again."""
 
 
 class TransportError(HeliographError):

@@ -150,7 +150,7 @@ def _do(
     task = workshop.task(turn.gateway, origin, count, variant=sender.variant)
     before = sink.tally()
     all_cores = sender.processes > 1
-    with _on_core(None if all_cores else 0), sink.on_core(None if all_cores else 1):
+    with on_core(None if all_cores else 0), sink.on_core(None if all_cores else 1):
         try:
             said = subprocess.run(  # noqa: S603  (a program of our table)
                 command(sender, kit, folder),
@@ -206,7 +206,7 @@ class SinkProcess:
     def running(cls, certificate: Path) -> Iterator["SinkProcess"]:
         """A sink on a core of its own, if there are two."""
         with (
-            _on_core(1),
+            on_core(1),
             subprocess.Popen(  # noqa: S603  (ourselves)
                 [sys.executable, "-m", "heliograph.bench.sink", str(certificate)],
                 stdin=subprocess.PIPE,
@@ -250,7 +250,7 @@ def cores() -> list[int]:
 
 
 @contextlib.contextmanager
-def _on_core(number: int | None) -> Iterator[None]:
+def on_core(number: int | None) -> Iterator[None]:
     """What is started here starts on one core; None is any."""
     with _pinned(0, number):
         yield

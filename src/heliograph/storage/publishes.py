@@ -5,13 +5,13 @@ A publish is locked with ``FOR NO KEY UPDATE``: others may go on adding rows tha
 to it, which would otherwise wait for us while we wait for them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import exists, func, insert, select, update
+from sqlalchemy import bindparam, exists, func, insert, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.model import (
@@ -67,6 +67,34 @@ class Progress:
     pending: int
 
 
+@dataclass(frozen=True, slots=True)
+class New:
+    """A publish that is about to be kept."""
+
+    id: PublishId
+    instance: InstanceNumber
+    target: Target
+    messages: Messages
+    accepted_at: datetime
+
+
+async def add_all(connection: AsyncConnection, new: Sequence[New]) -> None:
+    """Keep some publishes, at least one."""
+    await connection.execute(
+        _INSERT,
+        [
+            {
+                "id": each.id,
+                "instance_number": each.instance,
+                "target": _write_target(each.target),
+                "messages": _messages.encode(each.messages),
+                "accepted_at": each.accepted_at,
+            }
+            for each in new
+        ],
+    )
+
+
 async def add(
     connection: AsyncConnection,
     instance: InstanceNumber,
@@ -77,23 +105,10 @@ async def add(
     now: datetime,
 ) -> PublishNumber:
     """Keep a publish; its number."""
-    number = await connection.scalar(
-        insert(publishes)
-        .values(
-            id=publish,
-            instance_number=instance,
-            target=_write_target(target),
-            messages=msgspec.msgpack.encode(messages),
-            accepted_at=now,
-            targeted=0,
-            sent=0,
-            failed=0,
-            expired=0,
-            cancelled=0,
-        )
-        .returning(publishes.c.number)
-    )
-    return PublishNumber(int(number or 0))
+    await add_all(connection, [New(publish, instance, target, messages, now)])
+    number = await find_id(connection, instance, publish)
+    assert number is not None  # noqa: S101  (this transaction has just added it)
+    return number
 
 
 async def find(
@@ -223,6 +238,16 @@ async def add_ends(
             .where(publishes.c.number == number)
             .values({end: publishes.c[end] + more for end, more in ends.items()})
         )
+
+
+_COUNTS: Final = ("targeted", "sent", "failed", "expired", "cancelled")
+_GIVEN: Final = ("id", "instance_number", "target", "messages", "accepted_at")
+_INSERT: Final = insert(publishes).values(
+    {name: bindparam(name) for name in _GIVEN} | {name: literal_column("0") for name in _COUNTS}
+)
+"""Without RETURNING, which SQLite would have one row at a time."""
+
+_messages: Final = msgspec.msgpack.Encoder()
 
 
 def _write_target(target: Target) -> dict[str, Any]:

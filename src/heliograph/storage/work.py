@@ -14,7 +14,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    Row,
+    delete,
+    func,
+    insert,
+    literal,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.model import (
@@ -22,9 +32,11 @@ from heliograph.model import (
     Environment,
     Gateway,
     InstanceNumber,
+    PublishId,
     PublishNumber,
     WorkNumber,
 )
+from heliograph.storage.tables import publishes as kept
 from heliograph.storage.tables import work
 
 
@@ -85,6 +97,31 @@ async def add_expansion(
             due_at=now,
         )
     )
+
+
+async def add_expansions(
+    connection: AsyncConnection, publishes: Collection[PublishId]
+) -> Sequence[Expansion]:
+    """Ask for the targets of publishes that this transaction has kept to be walked."""
+    columns = {
+        "publish_number": kept.c.number,
+        "instance_number": kept.c.instance_number,
+        "expanded_to": literal_column("0"),
+        "devices": literal(array("q"), work.c.devices.type),
+        "pending": literal_column("0"),
+        "attempt": literal_column("1"),
+        "due_at": kept.c.accepted_at,
+    }
+    source = select(*columns.values()).where(kept.c.id.in_(publishes)).order_by(kept.c.number)
+    added = await connection.execute(
+        insert(work)
+        .from_select(list(columns), source)
+        .returning(work.c.number, work.c.publish_number, work.c.instance_number)
+    )
+    return [
+        Expansion(WorkNumber(number), PublishNumber(publish), InstanceNumber(instance), 0)
+        for number, publish, instance in added
+    ]
 
 
 async def add_batch(
