@@ -25,6 +25,7 @@ from starlette.types import ASGIApp
 from heliograph.api import health
 from heliograph.api.admin import Admin
 from heliograph.api.beams.routes import Beams
+from heliograph.api.express import Express
 from heliograph.api.middleware import Doorkeeper
 from heliograph.api.problems import Problem, answer_http_exception, answer_problem
 from heliograph.config import Settings, parse_listen, variable
@@ -152,7 +153,8 @@ async def product(settings: Settings, *, extra_ca: str | None = None) -> AsyncIt
         app.router.redirect_slashes = False  # SDKs take a redirection for an answer
         if not database.is_shared:  # in a shared one they may be those of the living
             await queue.reclaim()
-        yield Product(Doorkeeper(app, metrics), instances, worker)
+        express = Express(app, beams.publish_routes())
+        yield Product(Doorkeeper(express, metrics), instances, worker)
 
 
 async def serve(settings: Settings, *, role: Role = "all") -> None:

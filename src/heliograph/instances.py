@@ -144,6 +144,9 @@ class Instances:
 
     async def find(self, instance: str) -> Instance | None:
         """The instance with this id, in whatever case it is written; None if there is none."""
+        remembered = self._recall(InstanceId(instance))
+        if remembered is not None:
+            return remembered
         try:
             known = InstanceId(str(UUID(instance)))
         except ValueError:
@@ -308,8 +311,10 @@ class Instances:
         return changed
 
     def _recall(self, key: InstanceNumber | InstanceId) -> Instance | None:
-        instance, since = self._remembered.get(key, (None, self._clock()))
-        return instance if self._clock() - since < _REMEMBERED else None
+        remembered = self._remembered.get(key)
+        if remembered is None or self._clock() - remembered[1] >= _REMEMBERED:
+            return None
+        return remembered[0]
 
     async def _remember(
         self, connection: AsyncConnection, row: InstanceRow | None

@@ -109,8 +109,9 @@ class Accept:
                 if answer == wish.new.id
             ]
             if new:
-                await publishes.add_all(connection, new)
-                await work.add_expansions(connection, [each.id for each in new])
+                numbers = await publishes.add_all(connection, new)
+                pairs = [(numbers[each.id], each.instance) for each in new]
+                await work.add_expansions(connection, pairs, now=self._clock())
         if new:
             self._metrics.publishes_per_commit.observe(len(new))
             self._queue.announce()

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import bindparam, exists, func, insert, literal_column, select, update
+from sqlalchemy import exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.model import (
@@ -26,6 +26,8 @@ from heliograph.model import (
     ToUsers,
     UserId,
 )
+from heliograph.storage.columns import Instant, Json
+from heliograph.storage.insertion import Insertion
 from heliograph.storage.tables import publishes, work
 
 
@@ -78,21 +80,24 @@ class New:
     accepted_at: datetime
 
 
-async def add_all(connection: AsyncConnection, new: Sequence[New]) -> None:
-    """Keep some publishes, at least one."""
-    await connection.execute(
-        _INSERT,
+async def add_all(
+    connection: AsyncConnection, new: Sequence[New]
+) -> Mapping[PublishId, PublishNumber]:
+    """Keep some publishes, 1 to 256; their numbers."""
+    added = await _INSERTION.add(
+        connection,
         [
-            {
-                "id": each.id,
-                "instance_number": each.instance,
-                "target": _write_target(each.target),
-                "messages": _messages.encode(each.messages),
-                "accepted_at": each.accepted_at,
-            }
+            (
+                each.id,
+                each.instance,
+                Json.written(_write_target(each.target)),
+                _messages.encode(each.messages),
+                Instant.written(each.accepted_at),
+            )
             for each in new
         ],
     )
+    return {PublishId(identity): PublishNumber(number) for identity, number in added}
 
 
 async def add(
@@ -105,10 +110,8 @@ async def add(
     now: datetime,
 ) -> PublishNumber:
     """Keep a publish; its number."""
-    await add_all(connection, [New(publish, instance, target, messages, now)])
-    number = await find_id(connection, instance, publish)
-    assert number is not None  # noqa: S101  (this transaction has just added it)
-    return number
+    numbers = await add_all(connection, [New(publish, instance, target, messages, now)])
+    return numbers[publish]
 
 
 async def find(
@@ -240,14 +243,13 @@ async def add_ends(
         )
 
 
-_COUNTS: Final = ("targeted", "sent", "failed", "expired", "cancelled")
-_GIVEN: Final = ("id", "instance_number", "target", "messages", "accepted_at")
-_INSERT: Final = insert(publishes).values(
-    {name: bindparam(name) for name in _GIVEN} | {name: literal_column("0") for name in _COUNTS}
-)
-"""Without RETURNING, which SQLite would have one row at a time."""
-
 _messages: Final = msgspec.msgpack.Encoder()
+_INSERTION: Final = Insertion(
+    publishes.name,
+    ("id", "instance_number", "target", "messages", "accepted_at"),
+    constant=dict.fromkeys(("targeted", "sent", "failed", "expired", "cancelled"), "0"),
+    returning=("id", "number"),
+)
 
 
 def _write_target(target: Target) -> dict[str, Any]:

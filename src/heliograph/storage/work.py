@@ -12,15 +12,13 @@ from bisect import bisect_left
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     Row,
     delete,
     func,
     insert,
-    literal,
-    literal_column,
     or_,
     select,
     update,
@@ -32,11 +30,11 @@ from heliograph.model import (
     Environment,
     Gateway,
     InstanceNumber,
-    PublishId,
     PublishNumber,
     WorkNumber,
 )
-from heliograph.storage.tables import publishes as kept
+from heliograph.storage.columns import Instant
+from heliograph.storage.insertion import Insertion
 from heliograph.storage.tables import work
 
 
@@ -84,40 +82,21 @@ async def add_expansion(
     instance: InstanceNumber,
     *,
     now: datetime,
-) -> None:
-    """Ask for a target to be walked."""
-    await connection.execute(
-        insert(work).values(
-            publish_number=publish,
-            instance_number=instance,
-            expanded_to=0,
-            devices=array("q"),
-            pending=0,
-            attempt=1,
-            due_at=now,
-        )
-    )
+) -> Expansion:
+    """Ask for a target to be walked; the work that it is."""
+    (added,) = await add_expansions(connection, [(publish, instance)], now=now)
+    return added
 
 
 async def add_expansions(
-    connection: AsyncConnection, publishes: Collection[PublishId]
+    connection: AsyncConnection,
+    publishes: Collection[tuple[PublishNumber, InstanceNumber]],
+    *,
+    now: datetime,
 ) -> Sequence[Expansion]:
-    """Ask for the targets of publishes that this transaction has kept to be walked."""
-    columns = {
-        "publish_number": kept.c.number,
-        "instance_number": kept.c.instance_number,
-        "expanded_to": literal_column("0"),
-        "devices": literal(array("q"), work.c.devices.type),
-        "pending": literal_column("0"),
-        "attempt": literal_column("1"),
-        "due_at": kept.c.accepted_at,
-    }
-    source = select(*columns.values()).where(kept.c.id.in_(publishes)).order_by(kept.c.number)
-    added = await connection.execute(
-        insert(work)
-        .from_select(list(columns), source)
-        .returning(work.c.number, work.c.publish_number, work.c.instance_number)
-    )
+    """Ask for the targets of some publishes, 1 to 256, to be walked; the work that it is."""
+    due_at = Instant.written(now)
+    added = await _EXPANSIONS.add(connection, [(*each, due_at, b"") for each in publishes])
     return [
         Expansion(WorkNumber(number), PublishNumber(publish), InstanceNumber(instance), 0)
         for number, publish, instance in added
@@ -263,6 +242,14 @@ async def remove_waiting(connection: AsyncConnection, publish: PublishNumber) ->
         .returning(work)
     )
     return sorted((_read(row) for row in removed), key=lambda item: item.number)
+
+
+_EXPANSIONS: Final = Insertion(
+    work.name,
+    ("publish_number", "instance_number", "due_at", "devices"),
+    constant={"expanded_to": "0", "pending": "0", "attempt": "1"},
+    returning=("number", "publish_number", "instance_number"),
+)
 
 
 def _has(devices: "array[int]", device: DeviceNumber) -> bool:
