@@ -19,6 +19,7 @@ from heliograph import __version__, app, config, dev, doctor, logs
 from heliograph.api.admin import describe_progress
 from heliograph.auth import user_problem
 from heliograph.bench import command as bench
+from heliograph.bench import ingress, registry
 from heliograph.bench.sink import Shape
 from heliograph.client.errors import PusherError
 from heliograph.client.publish import PushNotifications
@@ -55,9 +56,11 @@ commands = typer.Typer(
 instance_commands = typer.Typer(no_args_is_help=True, help="Instances: who may publish.")
 device_commands = typer.Typer(no_args_is_help=True, help="Devices: who is reached.")
 publish_commands = typer.Typer(invoke_without_command=True)
+bench_commands = typer.Typer(invoke_without_command=True)
 commands.add_typer(instance_commands, name="instance")
 commands.add_typer(device_commands, name="device")
 commands.add_typer(publish_commands, name="publish")
+commands.add_typer(bench_commands, name="bench")
 
 _out = Console()
 _err = Console(stderr=True)
@@ -197,8 +200,9 @@ def examine() -> None:
     raise typer.Exit(1 if any(each.grade == "fault" for each in findings) else 0)
 
 
-@commands.command("bench")
+@bench_commands.callback(invoke_without_command=True)
 def measure(
+    context: typer.Context,
     *,
     rounds: Annotated[int, typer.Option(min=1, help="How often each sender has its turn.")] = 3,
     count: Annotated[
@@ -224,6 +228,8 @@ def measure(
     ] = bench.NODE_MODULES,
 ) -> None:
     """Measure what sending costs: our sender and others, in turns, to a sink on this machine."""
+    if context.invoked_subcommand is not None:
+        return
     bench.run(
         bench.Wishes(
             rounds=rounds,
@@ -236,6 +242,55 @@ def measure(
             node_modules=node_modules,
         ),
         _out,
+    )
+
+
+@bench_commands.command("ingress")
+def measure_ingress(
+    *,
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long each load lasts.")] = 10,
+    callers: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="Callers at once; may be repeated. Default: 1, 8, 32, 128, 256."),
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Where the database is put meanwhile.", exists=True)
+    ] = None,
+) -> None:
+    """Measure durable publishes to single users, over HTTP: how many, and how long one takes."""
+    ingress.run(
+        _out, seconds=seconds, connections=tuple(callers or ingress.CONNECTIONS), folder=folder
+    )
+
+
+@bench_commands.command("registry")
+def measure_registry(
+    *,
+    devices_of: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--devices",
+            min=100,
+            help="Devices in a database; may be repeated. Default: 10,000 to 10,000,000.",
+        ),
+    ] = None,
+    calls: Annotated[
+        int, typer.Option(min=1, help="Calls of each kind at each size.")
+    ] = registry.CALLS,
+    folder: Annotated[
+        Path | None, typer.Option(help="Where the databases are put meanwhile.", exists=True)
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for registry.svg.", file_okay=False)
+    ] = None,
+) -> None:
+    """Measure what registrations and publishes cost with more and more devices."""
+    registry.run(
+        _out,
+        sizes=tuple(sorted(devices_of or registry.DEVICES)),
+        calls=calls,
+        folder=folder,
+        output=output,
     )
 
 

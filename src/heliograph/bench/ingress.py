@@ -24,7 +24,7 @@ from heliograph.bench.rounds import on_core
 from heliograph.bench.server import Server
 from heliograph.errors import HeliographError
 
-CONNECTIONS: Final = (1, 8, 32, 128)
+CONNECTIONS: Final = (1, 8, 32, 128, 256)
 """Callers at once: the first alone in its commit, the last in large company."""
 
 _WARM_UP_SECONDS: Final = 1.0
@@ -82,7 +82,7 @@ def run(
         HeliographError: Something was not answered 200, or was answered and is not kept.
     """
     with console.status("starting") as status:
-        results = measure(lambda what: status.update(what), seconds, connections, folder)
+        results = measure(status.update, seconds, connections, folder)
     show(results, console)
     return results
 

@@ -150,6 +150,9 @@ class _Caller(asyncio.Protocol):
         """Send a request that was due at an instant; its status is told when it is answered."""
         assert self._transport is not None  # noqa: S101  (it is connected before it is used)
         self._answered, self.due_at = answered, due_at
+        if self._transport.is_closing():
+            asyncio.get_running_loop().call_soon(self._tell, 0)
+            return
         self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:

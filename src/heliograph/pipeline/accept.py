@@ -23,13 +23,11 @@ from heliograph.storage import idempotency, publishes, work
 from heliograph.storage.database import Database
 from heliograph.storage.grouped import Grouped
 from heliograph.storage.idempotency import Claim, Once
+from heliograph.storage.insertion import MOST_ROWS
 from heliograph.storage.publishes import New
 
-MOST_TOGETHER: Final = 256
-"""Publishes in one commit: beyond, a larger group saves little, and each waits for all."""
-
-MOST_WAITING: Final = 4096
-"""Publishes that wait for a commit; with the largest bodies, 800 MB of them."""
+MOST_WAITING: Final = 2048
+"""Publishes that wait for a commit: some MB as they are usually, 400 MB of the largest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +54,7 @@ class Accept:
         self._metrics = metrics
         self._clock = clock
         self._randomness = randomness
-        self._wishes = Grouped(
-            self._commit, most_together=MOST_TOGETHER, most_waiting=MOST_WAITING
-        )
+        self._wishes = Grouped(self._commit, most_together=MOST_ROWS, most_waiting=MOST_WAITING)
 
     def new_id(self) -> PublishId:
         """An id for a publish; its messages carry it, so it comes before them."""

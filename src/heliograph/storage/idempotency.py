@@ -81,9 +81,7 @@ def _answer(claim: Claim, body_digest: bytes, publish: PublishId) -> PublishId |
     return publish
 
 
-async def _claim(
-    connection: AsyncConnection, claims: Sequence[Claim], now: datetime
-) -> set[_Name]:
+async def _claim(connection: AsyncConnection, claims: Sequence[Claim], now: datetime) -> set[_Name]:
     """The names that were free, and are taken now."""
     insert = _INSERTS[connection.dialect.name](idempotency_keys)
     names = ("body_digest", "publish_id", "made_at")

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 MOST_ROWS: Final = 256
@@ -37,7 +36,7 @@ class Insertion:
             returning: The columns that are wanted back.
         """
         names = ", ".join([*given, *constant])
-        self._head = f"INSERT INTO {table} ({names}) VALUES "
+        self._head = f"INSERT INTO {table} ({names}) VALUES "  # noqa: S608  (our own names)
         self._width = len(given)
         self._constant = list(constant.values())
         self._tail = f" RETURNING {', '.join(returning)}"
@@ -45,7 +44,7 @@ class Insertion:
 
     async def add(
         self, connection: AsyncConnection, rows: Sequence[tuple[Any, ...]]
-    ) -> Sequence[Row[Any]]:
+    ) -> Sequence[Any]:
         """
         Put rows into the table, 1 to 256; what is wanted back, in no order.
 

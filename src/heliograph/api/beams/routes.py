@@ -29,7 +29,7 @@ from heliograph.api.problems import (
     answer_problem,
     json_response,
 )
-from heliograph.errors import InvalidInput, KeyReused, TooManyDevices, UserTaken
+from heliograph.errors import InvalidInput, KeyReused, Overloaded, TooManyDevices, UserTaken
 from heliograph.instances import Instance, Instances
 from heliograph.model import DeviceId, Gateway, Target, ToInterests, ToUsers
 from heliograph.pipeline.accept import Accept
@@ -138,6 +138,9 @@ class Beams:
             accepted = await self._accept.accept(instance, publish, target, messages, once=once)
         except KeyReused:
             raise idempotency.key_reused() from None
+        except Overloaded:
+            sentence = "Too many publishes wait to be stored; this one was not accepted"
+            raise Problem(503, "Service Unavailable", sentence, retry_after=1) from None
         return json_response({"publishId": accepted})
 
     async def delete_user(self, request: Request) -> Response:
