@@ -6,9 +6,10 @@ more of them share the cost of a transaction, which is mostly that of its commit
 """
 
 import asyncio
+import sqlite3
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -104,7 +105,14 @@ class Grouped(Generic[Item, Result]):
             _tell(written, result)
 
 
-_TROUBLE = (OSError, TimeoutError, OperationalError, InterfaceError, PoolTimeoutError)
+_TROUBLE: Final = (
+    OSError,
+    TimeoutError,
+    OperationalError,
+    InterfaceError,
+    PoolTimeoutError,
+    sqlite3.OperationalError,  # from the beginning of a transaction
+)
 
 
 def _tell(written: "asyncio.Future[Result]", result: Result | Exception) -> None:
