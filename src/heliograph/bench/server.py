@@ -20,7 +20,7 @@ from heliograph.bench.rounds import on_core
 from heliograph.errors import HeliographError
 
 _ADMIN_TOKEN: Final = "a-token-for-benchmarks"  # noqa: S105  (of a server on loopback)
-_PATIENCE_SECONDS: Final = 30
+_PATIENCE_SECONDS: Final = 120
 _LOG: Final = "log.jsonl"
 _DATABASE: Final = "heliograph.db"
 

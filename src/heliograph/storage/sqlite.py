@@ -96,7 +96,6 @@ def _engine(
 
     @event.listens_for(engine.sync_engine, "begin")
     def start(connection: Any) -> None:
-        # In one step: by way of a cursor it would take three to the connection's thread and back.
-        connection.connection.run_async(lambda driver: driver.execute_fetchall(begin))
+        connection.exec_driver_sql(begin)
 
     return engine
