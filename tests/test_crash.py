@@ -1,7 +1,9 @@
 """What was accepted survives ``kill -9``: the server as a process, the sandbox beside it."""
 
 import asyncio
+import contextlib
 import signal
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from processes import PATIENCE_SECONDS, Running, heliograph
 from support import ADMIN
@@ -108,6 +111,41 @@ async def test_a_publish_accepted_by_a_server_that_dies_is_delivered_by_the_next
     assert all(received)
     # A repeat after a crash is allowed, and recognisable: it has the same id.
     assert all(len({each["headers"]["apns-id"] for each in mine}) == 1 for mine in received)
+
+
+async def test_nothing_that_was_answered_is_missing_after_a_kill(tmp_path: Path) -> None:
+    """Killed while many publish at once, every publish that was answered is kept, with its work."""
+    answered: list[str] = []
+    async with (
+        heliograph("serve", "--role", "api", folder=tmp_path, HELIOGRAPH_PUBLISH_RATE="10000") as s,
+        httpx.AsyncClient(base_url=(await s.ready())["endpoint"], timeout=PATIENCE_SECONDS) as http,
+    ):
+        made = await http.post("/admin/v1/instances", json={"name": "crash"}, headers=ADMIN)
+        instance = made.json()
+
+        async def caller(name: str) -> None:
+            while True:
+                answer = await http.post(
+                    f"/publish_api/v1/instances/{instance['instance_id']}/publishes/users",
+                    json={"users": [name], "apns": {"aps": {"alert": "Hello"}}},
+                    headers={"authorization": f"Bearer {instance['secret_key']}"},
+                )
+                answered.append(answer.json()["publishId"])
+                if len(answered) == 100:
+                    s.process.kill()
+
+        with pytest.raises(httpx.TransportError):
+            await asyncio.gather(*[caller(f"user-{number}") for number in range(20)])
+        await s.process.wait()
+
+    with contextlib.closing(sqlite3.connect(tmp_path / "heliograph.db")) as kept:
+        rows = kept.execute(
+            "SELECT publishes.id, count(work.number) FROM publishes"
+            " LEFT JOIN work ON work.publish_number = publishes.number GROUP BY publishes.number"
+        ).fetchall()
+    assert len(answered) >= 100
+    assert set() == set(answered) - {identity for identity, _ in rows}
+    assert {1} == {count for _, count in rows}
 
 
 async def test_a_clean_stop_repeats_nothing(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Instances: secrets shown once and sealed at rest, keys that rotate, credentials that work."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from builders import (
     NOW,
@@ -21,6 +24,7 @@ from builders import (
     apple_key,
     database_in,
     fcm_credentials,
+    migrated_in,
     randomness,
     rows_of,
     sandbox_credentials,
@@ -531,6 +535,48 @@ async def test_another_processs_change_is_seen_after_a_second(
     assert [("one", "one"), ("two", "two")] == [
         tuple(each and each.name for each in pair) for pair in (before, after)
     ]
+
+
+class Watched(Database):
+    """Counts who looks."""
+
+    reads = 0
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        self.reads += 1
+        async with super().read() as connection:
+            yield connection
+
+
+async def test_when_two_seconds_are_over_one_looks_for_all(tmp_path: Path, clock: Clock) -> None:
+    """Of many who ask at once, the first looks, and the others make do with what was known."""
+    async with Watched.opened(await migrated_in(tmp_path)) as database:
+        assert isinstance(database, Watched)
+        instances = instances_of(database, clock)
+        made = await instances.create("one")
+        await instances.find(made.id)
+        clock.advance(2 * SECOND)
+        before = database.reads
+
+        answers = await asyncio.gather(*[instances.find(made.id) for _ in range(10)])
+
+        assert ([made] * 10, 1) == (answers, database.reads - before)
+
+
+async def test_a_look_that_fails_is_no_news(database: Database, clock: Clock) -> None:
+    """Whoever asks after it looks again, and is not answered from what was known."""
+    instances = instances_of(database, clock)
+    made = await instances.create("one")
+    await instances.find(made.id)
+    clock.advance(2 * SECOND)
+    looking = asyncio.create_task(instances.find(made.id))
+    await asyncio.sleep(0)
+    looking.cancel()
+    await asyncio.gather(looking, return_exceptions=True)
+    await instances_of(database, clock, seed=1).change(made.id, name="two")
+
+    assert "two" == (await found(instances, made)).name
 
 
 async def test_ones_own_change_is_seen_at_once(instances: Instances) -> None:

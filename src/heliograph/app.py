@@ -28,6 +28,7 @@ from heliograph import __version__
 from heliograph.api import health
 from heliograph.api.admin import Admin
 from heliograph.api.beams.routes import Beams
+from heliograph.api.express import Express, Handler
 from heliograph.api.middleware import Doorkeeper
 from heliograph.api.problems import Problem, answer_http_exception, answer_problem
 from heliograph.config import Settings, parse_listen, variable
@@ -128,8 +129,10 @@ async def product(
         queue = DatabaseQueue(database, now, news=news)
         routes: list[BaseRoute] = []
         routes += health.routes(metrics, ping=database.ping, is_draining=draining.is_set)
+        posts: dict[str, Handler] = {}
         if role != "worker":
-            routes += _public(settings, database, queue, instances, metrics, us)
+            public, posts = _public(settings, database, queue, instances, metrics, us)
+            routes += public
         worker = None
         if role != "api":
             worker = await stack.enter_async_context(
@@ -145,7 +148,8 @@ async def product(
         app.router.redirect_slashes = False  # SDKs take a redirection for an answer
         if not database.is_shared:  # in a shared one they may be those of the living
             await queue.reclaim()
-        yield Product(Doorkeeper(app, metrics), instances, worker, draining)
+        door = Doorkeeper(Express(app, posts), metrics)
+        yield Product(door, instances, worker, draining)
 
 
 def _public(
@@ -155,8 +159,8 @@ def _public(
     instances: Instances,
     metrics: Metrics,
     us: WorkerRow,
-) -> list[BaseRoute]:
-    """What callers talk to."""
+) -> tuple[list[BaseRoute], dict[str, Handler]]:
+    """What callers talk to, and those of it that are posted to so often that they go first."""
     registry = Registry(
         database,
         clock=now,
@@ -180,7 +184,7 @@ def _public(
         alone=None if database.is_shared else us,
         clock=now,
     )
-    return [*beams.routes(), *admin.routes()]
+    return [*beams.routes(), *admin.routes()], beams.publish_routes()
 
 
 @contextlib.asynccontextmanager

@@ -19,7 +19,7 @@ from rich.table import Table
 from heliograph import __version__, app, config, dev, doctor, logs
 from heliograph.api.admin import describe_progress
 from heliograph.auth import user_problem
-from heliograph.bench import broadcast, neighbour, scale
+from heliograph.bench import broadcast, ingress, neighbour, registry, scale
 from heliograph.bench import command as bench
 from heliograph.bench.findings import Findings
 from heliograph.bench.sink import Shape
@@ -306,6 +306,55 @@ def _tell(found: Findings, output: Path | None) -> None:
     found.show(_out)
     if output is not None:
         found.write(output)
+
+
+@bench_commands.command("ingress")
+def measure_ingress(
+    *,
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long each load lasts.")] = 10,
+    callers: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="Callers at once; may be repeated. Default: 1, 8, 32, 128, 256."),
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Where the database is put meanwhile.", exists=True)
+    ] = None,
+) -> None:
+    """Measure durable publishes to single users, over HTTP: how many, and how long one takes."""
+    ingress.run(
+        _out, seconds=seconds, connections=tuple(callers or ingress.CONNECTIONS), folder=folder
+    )
+
+
+@bench_commands.command("registry")
+def measure_registry(
+    *,
+    devices_of: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--devices",
+            min=100,
+            help="Devices in a database; may be repeated. Default: 10,000 to 10,000,000.",
+        ),
+    ] = None,
+    calls: Annotated[
+        int, typer.Option(min=1, help="Calls of each kind at each size.")
+    ] = registry.CALLS,
+    folder: Annotated[
+        Path | None, typer.Option(help="Where the databases are put meanwhile.", exists=True)
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for registry.svg.", file_okay=False)
+    ] = None,
+) -> None:
+    """Measure what registrations and publishes cost with more and more devices."""
+    registry.run(
+        _out,
+        sizes=tuple(sorted(devices_of or registry.DEVICES)),
+        calls=calls,
+        folder=folder,
+        output=output,
+    )
 
 
 # --- instances -----------------------------------------------------------------------

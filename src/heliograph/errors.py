@@ -10,6 +10,7 @@ What can go wrong on our side of the doors, and the tree of exceptions.
     ├── TooManyDevices          the person already has as many devices as allowed
     ├── KeyReused               an idempotency key belongs to another request
     ├── ShelfSilent             where tokens are kept did not answer
+    ├── Overloaded              more asks to be written than the database takes
     └── TransportError          a request to the outside world got no reply
         ├── NotProcessed        the peer certainly did not act on it
         ├── Ambiguous           it may have
@@ -57,6 +58,10 @@ class KeyReused(HeliographError):  # noqa: N818
 
 class ShelfSilent(HeliographError):  # noqa: N818
     """The database, in which tokens are kept for all processes, did not answer in time."""
+
+
+class Overloaded(HeliographError):  # noqa: N818
+    """More asks to be written than the database takes; this was not, and may be sent again."""
 
 
 class TransportError(HeliographError):

@@ -5,7 +5,8 @@ Secrets are shown once, when they are made; at rest they are sealed, each bound 
 its instance and its column.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -146,6 +147,9 @@ class Instances:
 
     async def find(self, instance: str) -> Instance | None:
         """The instance with this id, in whatever case it is written; None if there is none."""
+        remembered = self._recall(InstanceId(instance))
+        if remembered is not None:
+            return remembered
         try:
             known = InstanceId(str(UUID(instance)))
         except ValueError:
@@ -153,16 +157,17 @@ class Instances:
         remembered = self._recall(known)
         if remembered is not None:
             return remembered
-        async with self._database.read() as connection:
-            return await self._remember(connection, await rows.find(connection, known))
+        async with self._looking(known), self._database.read() as connection:
+            return await self._remember(connection, known, await rows.find(connection, known))
 
     async def find_numbered(self, number: InstanceNumber) -> Instance | None:
         """The instance with this number; None if it has been deleted."""
         remembered = self._recall(number)
         if remembered is not None:
             return remembered
-        async with self._database.read() as connection:
-            return await self._remember(connection, await rows.find_numbered(connection, number))
+        async with self._looking(number), self._database.read() as connection:
+            row = await rows.find_numbered(connection, number)
+            return await self._remember(connection, number, row)
 
     async def every(self) -> Sequence[Instance]:
         """All instances, oldest first."""
@@ -323,13 +328,35 @@ class Instances:
         return changed
 
     def _recall(self, key: InstanceNumber | InstanceId) -> Instance | None:
-        instance, since = self._remembered.get(key, (None, self._clock()))
-        return instance if self._clock() - since < _REMEMBERED else None
+        remembered = self._remembered.get(key)
+        if remembered is None or self._clock() - remembered[1] >= _REMEMBERED:
+            return None
+        return remembered[0]
+
+    @asynccontextmanager
+    async def _looking(self, key: InstanceNumber | InstanceId) -> AsyncIterator[None]:
+        """
+        While one looks, others make do with what was remembered.
+
+        Otherwise everybody who asks at the end of those two seconds would look.
+        """
+        remembered = self._remembered.get(key)
+        if remembered is not None:
+            self._remembered[key] = (remembered[0], self._clock())
+        try:
+            yield
+        except BaseException:
+            self._remembered.pop(key, None)
+            raise
 
     async def _remember(
-        self, connection: AsyncConnection, row: InstanceRow | None
+        self,
+        connection: AsyncConnection,
+        key: InstanceNumber | InstanceId,
+        row: InstanceRow | None,
     ) -> Instance | None:
         if row is None:
+            self._remembered.pop(key, None)
             return None
         instance = await self._opened(connection, row)
         self._remembered[instance.id] = (instance, self._clock())

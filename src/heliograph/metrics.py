@@ -15,6 +15,12 @@ class Metrics:
             ["target"],
             registry=self.registry,
         )
+        self.publishes_per_commit = Histogram(
+            "heliograph_publishes_per_commit",
+            "Publishes accepted by one commit: those that came while another was under way.",
+            buckets=[1, 2, 4, 8, 16, 32, 64, 128, 256],
+            registry=self.registry,
+        )
         self.deliveries = Counter(
             "heliograph_deliveries",
             "Deliveries that reached an end, by gateway and end: sent, failed, expired, cancelled.",

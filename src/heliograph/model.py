@@ -10,7 +10,6 @@ which never leave the product.
 """
 
 import hashlib
-import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -331,7 +330,8 @@ def time_ordered_uuid(now: datetime, randomness: bytes) -> str:
     tail = bytearray(randomness[:10])
     tail[0] = 0x70 | (tail[0] & 0x0F)
     tail[2] = 0x80 | (tail[2] & 0x3F)
-    return str(uuid.UUID(bytes=milliseconds.to_bytes(6, "big") + bytes(tail)))
+    digits = f"{milliseconds:012x}{tail.hex()}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def delivery_ids(publish: PublishId) -> Callable[[Iterable[DeviceNumber]], list[bytes]]:

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from builders import EVERYTHING, NOW, Workshop, always, ends, rows_of, to_users
+from heliograph.errors import KeyReused
 from heliograph.model import Interest, Target, ToInterests
 from heliograph.storage.idempotency import Once
 from heliograph.wire.http import HttpResponse
@@ -85,6 +86,77 @@ async def test_a_publish_to_nobody_finishes(workshop: Workshop) -> None:
         progress.expanded_at,
         await rows_of(workshop.database, "work"),
     )
+
+
+async def test_publishes_that_come_together_are_all_there(workshop: Workshop) -> None:
+    """However many commits they share, each is answered with its own id, and has its work."""
+    instance, accept = await workshop.instance(), workshop.accept
+    wanted = {accept.new_id(): to_users(f"user-{number}") for number in range(300)}
+
+    answers = await asyncio.gather(
+        *[
+            accept.accept(instance, publish, target, EVERYTHING)
+            for publish, target in wanted.items()
+        ]
+    )
+
+    found = [await workshop.found(instance, publish) for publish in answers]
+    assert list(wanted.items()) == [(each.id, each.target) for each in found]
+    assert 300 == await rows_of(workshop.database, "work")
+    commits = workshop.metrics.registry.get_sample_value("heliograph_publishes_per_commit_count")
+    assert 2.0 == commits
+
+
+async def test_one_that_cannot_be_kept_does_not_fail_the_others(workshop: Workshop) -> None:
+    """Of publishes that come together, only the guilty one is refused."""
+    instance, accept = await workshop.instance(), workshop.accept
+    taken = await workshop.publish(instance, to_users("alice"))
+    ids = [accept.new_id(), taken, accept.new_id()]
+
+    answers = await asyncio.gather(
+        *[accept.accept(instance, each, to_users("bob"), EVERYTHING) for each in ids],
+        return_exceptions=True,
+    )
+
+    assert [ids[0], ids[2]] == [answers[0], answers[2]]
+    assert isinstance(answers[1], IntegrityError)
+    assert 3 == await rows_of(workshop.database, "work")
+
+
+async def test_a_reused_key_does_not_fail_the_others(workshop: Workshop) -> None:
+    """Of publishes that come together, each with a key, one may have it from another."""
+    instance, accept = await workshop.instance(), workshop.accept
+    ids = [accept.new_id() for _ in range(4)]
+    keys = [ONCE, Once("order-17", b"other"), None, Once("order-18", b"digest")]
+
+    answers = await asyncio.gather(
+        *[
+            accept.accept(instance, publish, to_users("bob"), EVERYTHING, once=once)
+            for publish, once in zip(ids, keys, strict=True)
+        ],
+        return_exceptions=True,
+    )
+
+    assert [ids[0], ids[2], ids[3]] == [answers[0], answers[2], answers[3]]
+    assert isinstance(answers[1], KeyReused)
+    assert 3 == await rows_of(workshop.database, "publishes")
+
+
+async def test_a_caller_who_goes_away_leaves_no_half_publish(workshop: Workshop) -> None:
+    """Cancelled while a commit is under way, it is there with its work, or not at all."""
+    instance, accept = await workshop.instance(), workshop.accept
+    going = asyncio.create_task(
+        accept.accept(instance, accept.new_id(), to_users("alice"), EVERYTHING)
+    )
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    going.cancel()
+
+    stays = await workshop.publish(instance, to_users("bob"))
+
+    assert going.cancelled()
+    assert to_users("bob") == (await workshop.found(instance, stays)).target
+    assert await rows_of(workshop.database, "publishes") == await rows_of(workshop.database, "work")
 
 
 ONCE = Once("order-17", b"digest")

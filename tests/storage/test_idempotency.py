@@ -9,7 +9,7 @@ from heliograph.errors import KeyReused
 from heliograph.model import InstanceNumber, PublishId
 from heliograph.storage import idempotency
 from heliograph.storage.database import Database
-from heliograph.storage.idempotency import KEPT, Once
+from heliograph.storage.idempotency import KEPT, Claim, Once
 
 ONCE = Once("order-17", b"digest")
 FIRST, SECOND_ID = PublishId("pubid-1"), PublishId("pubid-2")
@@ -28,9 +28,11 @@ async def claim(
     once: Once = ONCE,
     *,
     after: timedelta = timedelta(0),
-) -> PublishId:
+) -> PublishId | KeyReused:
     async with database.write() as connection:
-        return await idempotency.claim(connection, instance, once, publish, now=NOW + after)
+        claims = [Claim(instance, once, publish)]
+        (holder,) = await idempotency.claim(connection, claims, now=NOW + after)
+        return holder
 
 
 async def test_a_key_is_the_first_ones(database: Database, instance: InstanceNumber) -> None:
@@ -46,10 +48,31 @@ async def test_a_key_for_another_request_is_refused(
     """A key stands for what it was first given to."""
     await claim(database, instance, FIRST)
 
-    with pytest.raises(KeyReused):
-        await claim(database, instance, SECOND_ID, Once("order-17", b"other"))
+    refused = await claim(database, instance, SECOND_ID, Once("order-17", b"other"))
 
+    assert isinstance(refused, KeyReused)
     assert FIRST == await claim(database, instance, SECOND_ID)
+
+
+async def test_keys_are_claimed_together(database: Database, instance: InstanceNumber) -> None:
+    """Each claim has its own answer, whatever becomes of those beside it."""
+    await claim(database, instance, FIRST)
+    claims = [
+        Claim(instance, ONCE, PublishId("pubid-10")),
+        Claim(instance, Once("new", b"one"), PublishId("pubid-11")),
+        Claim(instance, Once("order-17", b"other"), PublishId("pubid-12")),
+        Claim(instance, Once("new", b"one"), PublishId("pubid-13")),
+        Claim(instance, Once("new", b"two"), PublishId("pubid-14")),
+        Claim(instance, Once("newer", b"two"), PublishId("pubid-15")),
+    ]
+
+    async with database.write() as connection:
+        answers = await idempotency.claim(connection, claims, now=NOW)
+
+    refused = KeyReused
+    assert [FIRST, "pubid-11", refused, "pubid-11", refused, "pubid-15"] == [
+        refused if isinstance(each, KeyReused) else each for each in answers
+    ]
 
 
 async def test_instances_do_not_share_keys(database: Database, instance: InstanceNumber) -> None:

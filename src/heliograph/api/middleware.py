@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from prometheus_client import Counter
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -33,6 +34,7 @@ class Doorkeeper:
         """Stand before an application."""
         self.app = app
         self._metrics = metrics
+        self._counters: dict[tuple[str, int], Counter] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -63,11 +65,23 @@ class Doorkeeper:
                 fault = Problem(_FAULT, "Something went wrong", "Internal server error")
                 await problem_response(fault)(scope, receive, send)
         finally:
-            self._metrics.requests.labels(_api(scope["path"]), f"{status // 100}xx").inc()
+            self._counter(_api(scope["path"]), status // 100).inc()
+
+    def _counter(self, api: str, status_class: int) -> Counter:
+        """The counter with these labels, which takes a while to look up."""
+        counter = self._counters.get((api, status_class))
+        if counter is None:
+            counter = self._metrics.requests.labels(api, f"{status_class}xx")
+            self._counters[api, status_class] = counter
+        return counter
 
 
 def _refusal(scope: Scope) -> Problem | None:
-    if sum(len(name) + len(value) for name, value in scope["headers"]) > LARGEST_HEADERS:
+    length = hosts = 0
+    for name, value in scope["headers"]:
+        length += len(name) + len(value)
+        hosts += name == b"host"
+    if length > LARGEST_HEADERS:
         return Problem(
             431,
             "Request header fields too large",
@@ -77,7 +91,6 @@ def _refusal(scope: Scope) -> Problem | None:
         return Problem(
             414, "URI too long", f"The path may have at most {LONGEST_PATH} bytes with its query"
         )
-    hosts = sum(name == b"host" for name, _ in scope["headers"])
     if hosts > 1 or (hosts == 0 and scope["http_version"] == "1.1"):
         # RFC 9112 §3.2: such a request MUST be answered 400.
         return Problem(400, "Bad request", "A request must have one Host header")
@@ -91,5 +104,5 @@ _APIS: Final = frozenset(
 
 def _api(path: str) -> str:
     """The API that a path belongs to, from a fixed set: a metric's labels must not grow."""
-    first = path.strip("/").partition("/")[0]
+    first = path.lstrip("/").partition("/")[0]
     return first if first in _APIS else "other"

@@ -1,12 +1,18 @@
 """
 Accept: the publish is committed, and only then answered.
 
-From the commit on it survives whatever happens to this process.
+From the commit on it survives whatever happens to this process. Publishes that come
+while a commit is under way share the next one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from heliograph.errors import KeyReused
 from heliograph.instances import Instance, Randomness
 from heliograph.logs import Event
 from heliograph.logs import get as log
@@ -15,7 +21,20 @@ from heliograph.model import Messages, PublishId, Target, ToUsers, time_ordered_
 from heliograph.queue.contract import Queue
 from heliograph.storage import idempotency, publishes, work
 from heliograph.storage.database import Database
-from heliograph.storage.idempotency import Once
+from heliograph.storage.grouped import Grouped
+from heliograph.storage.idempotency import Claim, Once
+from heliograph.storage.insertion import MOST_ROWS
+from heliograph.storage.publishes import New
+from heliograph.storage.work import Expansion
+
+MOST_WAITING: Final = 2048
+"""Publishes that wait for a commit: some MB as they are usually, 400 MB of the largest."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    new: New
+    once: Once | None
 
 
 class Accept:
@@ -36,6 +55,7 @@ class Accept:
         self._metrics = metrics
         self._clock = clock
         self._randomness = randomness
+        self._wishes = Grouped(self._commit, most_together=MOST_ROWS, most_waiting=MOST_WAITING)
 
     def new_id(self) -> PublishId:
         """An id for a publish; its messages carry it, so it comes before them."""
@@ -51,7 +71,9 @@ class Accept:
         once: Once | None = None,
     ) -> PublishId:
         """
-        Commit a publish and the work of expanding it, in one transaction.
+        Commit a publish and the work of expanding it, in one transaction with others.
+
+        Whoever is cancelled meanwhile does not learn whether it was accepted.
 
         Args:
             instance: Whose publish.
@@ -65,21 +87,44 @@ class Accept:
 
         Raises:
             KeyReused: Its key belongs to another request.
+            Overloaded: Too many wait for a commit already.
         """
-        now = self._clock()
+        new = New(publish, instance.number, target, messages, self._clock())
+        accepted = await self._wishes.add(_Wish(new, once))
+        if accepted == publish:
+            kind = "users" if isinstance(target, ToUsers) else "interests"
+            self._metrics.publishes.labels(kind).inc()
+            log().debug(Event.PUBLISH_ACCEPTED, instance=instance.id, publish=publish, target=kind)
+        return accepted
+
+    async def _commit(self, wishes: Sequence[_Wish]) -> Sequence[PublishId | KeyReused]:
+        made: Sequence[Expansion] = []
         async with self._database.write() as connection:
-            if once is not None:
-                holder = await idempotency.claim(
-                    connection, instance.number, once, publish, now=now
-                )
-                if holder != publish:
-                    return holder
-            number = await publishes.add(
-                connection, instance.number, publish, target, messages, now=now
-            )
-            expansion = await work.add_expansion(connection, number, instance.number, now=now)
-        await self._queue.announce([expansion])
-        kind = "users" if isinstance(target, ToUsers) else "interests"
-        self._metrics.publishes.labels(kind).inc()
-        log().debug(Event.PUBLISH_ACCEPTED, instance=instance.id, publish=publish, target=kind)
-        return publish
+            answers = await self._claim(connection, wishes)
+            new = [
+                wish.new
+                for wish, answer in zip(wishes, answers, strict=True)
+                if answer == wish.new.id
+            ]
+            if new:
+                numbers = await publishes.add_all(connection, new)
+                pairs = [(numbers[each.id], each.instance) for each in new]
+                made = await work.add_expansions(connection, pairs, now=self._clock())
+        if made:
+            self._metrics.publishes_per_commit.observe(len(made))
+            await self._queue.announce(made)
+        return answers
+
+    async def _claim(
+        self, connection: AsyncConnection, wishes: Sequence[_Wish]
+    ) -> Sequence[PublishId | KeyReused]:
+        """The publish by which each wish is answered: its own, unless its key has another."""
+        claims = [
+            Claim(wish.new.instance, wish.once, wish.new.id)
+            for wish in wishes
+            if wish.once is not None
+        ]
+        if not claims:
+            return [wish.new.id for wish in wishes]
+        held = iter(await idempotency.claim(connection, claims, now=self._clock()))
+        return [wish.new.id if wish.once is None else next(held) for wish in wishes]

@@ -16,6 +16,8 @@ Sortable = Text().with_variant(Text(collation="C"), "postgresql")
 """Text in the order of its code points, as in SQLite, and not in that of some language."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_encoder = json.JSONEncoder(separators=(",", ":"))
 
 
 class Instant(TypeDecorator[datetime]):
@@ -27,11 +29,14 @@ class Instant(TypeDecorator[datetime]):
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
         """Microseconds; a naive datetime is a ValueError, for it could mean any instant."""
         del dialect
-        if value is None:
-            return None
+        return None if value is None else self.written(value)
+
+    @staticmethod
+    def written(value: datetime) -> int:
+        """What is kept."""
         if value.tzinfo is None:
             raise ValueError("an instant must be aware")
-        return (value - _EPOCH) // timedelta(microseconds=1)
+        return (value - _EPOCH) // _MICROSECOND
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
         """An aware UTC datetime."""
@@ -48,7 +53,12 @@ class Json(TypeDecorator[dict[str, Any]]):
     def process_bind_param(self, value: dict[str, Any] | None, dialect: Dialect) -> str | None:
         """Compact JSON in ASCII, so that no database objects to a character."""
         del dialect
-        return None if value is None else json.dumps(value, separators=(",", ":"))
+        return None if value is None else self.written(value)
+
+    @staticmethod
+    def written(value: dict[str, Any]) -> str:
+        """What is kept."""
+        return _encoder.encode(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> dict[str, Any] | None:
         """The object."""

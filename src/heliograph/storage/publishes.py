@@ -5,13 +5,13 @@ A publish is locked with ``FOR NO KEY UPDATE``: others may go on adding rows tha
 to it, which would otherwise wait for us while we wait for them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import exists, func, insert, select, update
+from sqlalchemy import exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.model import (
@@ -26,6 +26,8 @@ from heliograph.model import (
     ToUsers,
     UserId,
 )
+from heliograph.storage.columns import Instant, Json
+from heliograph.storage.insertion import Insertion
 from heliograph.storage.tables import publishes, work
 
 
@@ -67,6 +69,37 @@ class Progress:
     pending: int
 
 
+@dataclass(frozen=True, slots=True)
+class New:
+    """A publish that is about to be kept."""
+
+    id: PublishId
+    instance: InstanceNumber
+    target: Target
+    messages: Messages
+    accepted_at: datetime
+
+
+async def add_all(
+    connection: AsyncConnection, new: Sequence[New]
+) -> Mapping[PublishId, PublishNumber]:
+    """Keep some publishes, 1 to 256; their numbers."""
+    added = await _INSERTION.add(
+        connection,
+        [
+            (
+                each.id,
+                each.instance,
+                Json.written(_write_target(each.target)),
+                _messages.encode(each.messages),
+                Instant.written(each.accepted_at),
+            )
+            for each in new
+        ],
+    )
+    return {PublishId(identity): PublishNumber(number) for identity, number in added}
+
+
 async def add(
     connection: AsyncConnection,
     instance: InstanceNumber,
@@ -77,23 +110,8 @@ async def add(
     now: datetime,
 ) -> PublishNumber:
     """Keep a publish; its number."""
-    number = await connection.scalar(
-        insert(publishes)
-        .values(
-            id=publish,
-            instance_number=instance,
-            target=_write_target(target),
-            messages=msgspec.msgpack.encode(messages),
-            accepted_at=now,
-            targeted=0,
-            sent=0,
-            failed=0,
-            expired=0,
-            cancelled=0,
-        )
-        .returning(publishes.c.number)
-    )
-    return PublishNumber(int(number or 0))
+    numbers = await add_all(connection, [New(publish, instance, target, messages, now)])
+    return numbers[publish]
 
 
 async def find(
@@ -225,6 +243,15 @@ async def add_ends(
             .where(publishes.c.number == number)
             .values({end: publishes.c[end] + more for end, more in ends.items()})
         )
+
+
+_messages: Final = msgspec.msgpack.Encoder()
+_INSERTION: Final = Insertion(
+    publishes.name,
+    ("id", "instance_number", "target", "messages", "accepted_at"),
+    constant=dict.fromkeys(("targeted", "sent", "failed", "expired", "cancelled"), "0"),
+    returning=("id", "number"),
+)
 
 
 def _write_target(target: Target) -> dict[str, Any]:

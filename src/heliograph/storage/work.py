@@ -44,6 +44,7 @@ from heliograph.model import (
 )
 from heliograph.storage import lanes
 from heliograph.storage.columns import Instant
+from heliograph.storage.insertion import Insertion
 from heliograph.storage.tables import work
 
 LARGE_PUBLISH: Final = 1000
@@ -120,22 +121,29 @@ async def add_expansion(
     now: datetime,
 ) -> Expansion:
     """Ask for a target to be walked; the work that it is, small until more is known."""
-    number = await connection.scalar(
-        insert(work)
-        .values(
-            publish_number=publish,
-            instance_number=instance,
-            expanded_to=0,
-            devices=array("q"),
-            pending=0,
-            attempt=1,
-            due_at=now,
-            sort=str(Sort.SMALL),
-            lane=instance * lanes.LANES,
-        )
-        .returning(work.c.number)
+    (added,) = await add_expansions(connection, [(publish, instance)], now=now)
+    return added
+
+
+async def add_expansions(
+    connection: AsyncConnection,
+    publishes: Collection[tuple[PublishNumber, InstanceNumber]],
+    *,
+    now: datetime,
+) -> Sequence[Expansion]:
+    """Ask for the targets of some publishes, 1 to 256, to be walked; the work that it is."""
+    due_at = Instant.written(now)
+    added = await _EXPANSIONS.add(
+        connection,
+        [
+            (publish, instance, instance * lanes.LANES, due_at, b"")
+            for publish, instance in publishes
+        ],
     )
-    return Expansion(WorkNumber(int(number or 0)), publish, instance, 0)
+    return [
+        Expansion(WorkNumber(number), PublishNumber(publish), InstanceNumber(instance), 0)
+        for number, publish, instance in added
+    ]
 
 
 async def add_batch(
@@ -362,6 +370,14 @@ async def _add(connection: AsyncConnection, batch: Batch, *, due_at: datetime) -
         .returning(work.c.number)
     )
     return replace(batch, number=WorkNumber(int(number or 0)), failures=0, errand=Errand.SEND)
+
+
+_EXPANSIONS: Final = Insertion(
+    work.name,
+    ("publish_number", "instance_number", "lane", "due_at", "devices"),
+    constant={"expanded_to": "0", "pending": "0", "attempt": "1", "sort": f"'{Sort.SMALL}'"},
+    returning=("number", "publish_number", "instance_number"),
+)
 
 
 def _has(devices: "array[int]", device: DeviceNumber) -> bool:

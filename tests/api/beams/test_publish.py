@@ -6,9 +6,17 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
 import pytest
+from starlette.applications import Starlette
 
 from api.beams.words import ALERT, Beams, problem
+from builders import workshop_in
+from heliograph.api.beams import routes as beams_routes
+from heliograph.api.express import Express
+from heliograph.errors import Overloaded
+from heliograph.model import PublishId
+from heliograph.pipeline.accept import Accept
 from support import in_process
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -425,3 +433,42 @@ async def test_publishing_and_deleting_users_have_rates_of_their_own(tmp_path: P
         )
 
     assert 200 == reply.status_code
+
+
+class Full(Accept):
+    """Has as many waiting as it can."""
+
+    async def accept(self, *_: object, **__: object) -> PublishId:
+        raise Overloaded("full")
+
+
+async def test_more_than_can_be_stored_is_to_come_again(tmp_path: Path) -> None:
+    """503 with Retry-After, in the shape of every error: it was not accepted."""
+    async with workshop_in(tmp_path) as shop:
+        full = Full(
+            shop.database, shop.queue, shop.metrics, clock=shop.clock, randomness=shop.random
+        )
+        routes = beams_routes.Beams(
+            shop.instances,
+            shop.registry,
+            full,
+            publish_rate=1,
+            device_rate=1,
+            clock=shop.clock,
+        )
+        instance = await shop.instance()
+        app = Express(Starlette(), routes.publish_routes())
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://product") as http:
+            reply = await http.post(
+                f"/publish_api/v1/instances/{instance.id}/publishes/users",
+                json={"users": ["alice"], **ALERT},
+                headers={"authorization": f"Bearer {instance.secret_keys[0]}"},
+            )
+
+    sentence = "Too many publishes wait to be stored; this one was not accepted"
+    assert (503, "1", problem("Service Unavailable", sentence)) == (
+        reply.status_code,
+        reply.headers["retry-after"],
+        reply.json(),
+    )

@@ -5,7 +5,7 @@ Every handler makes the same movements: who asks, what do they say, is it right,
 keep it, answer. Success is always exactly 200: Go's and Ruby's SDKs take nothing else.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -21,6 +21,7 @@ from heliograph import auth
 from heliograph.api import idempotency
 from heliograph.api.beams import payloads, schema
 from heliograph.api.bodies import check_content_type, read_object
+from heliograph.api.express import Handler
 from heliograph.api.limits import Rate, address_of
 from heliograph.api.problems import (
     Problem,
@@ -28,7 +29,7 @@ from heliograph.api.problems import (
     answer_problem,
     json_response,
 )
-from heliograph.errors import InvalidInput, KeyReused, TooManyDevices, UserTaken
+from heliograph.errors import InvalidInput, KeyReused, Overloaded, TooManyDevices, UserTaken
 from heliograph.instances import Instance, Instances
 from heliograph.model import DeviceId, Gateway, Target, ToInterests, ToUsers
 from heliograph.pipeline.accept import Accept
@@ -41,8 +42,6 @@ USERS_BODY_BYTES: Final = 200 * _KIB
 DEVICE_BODY_BYTES: Final = 16 * _KIB
 INTEREST_SET_BODY_BYTES: Final = 1024 * _KIB
 """5,000 names of 164 characters, with their quotes and commas."""
-
-_Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Beams:
@@ -77,19 +76,21 @@ class Beams:
         self._device_rate = Rate(device_rate)
         self._clock = clock
 
+    def publish_routes(self) -> dict[str, Handler]:
+        """The paths that are asked most, each with its handler; all are posted to."""
+        publishes = "/publish_api/v1/instances/{instance}/publishes"
+        return {
+            publishes + "/users": self.publish_to_users,
+            publishes + "/interests": self.publish_to_interests,
+            publishes: self.publish_to_interests,
+        }
+
     def routes(self) -> list[BaseRoute]:
         """Every path of the dialect."""
         instance = "/v1/instances/{instance}"
         users = instance + "/users/{user:path}"
         return [
-            _mount(
-                "/publish_api",
-                [
-                    _post(instance + "/publishes", self.publish_to_interests),
-                    _post(instance + "/publishes/interests", self.publish_to_interests),
-                    _post(instance + "/publishes/users", self.publish_to_users),
-                ],
-            ),
+            *[_post(path, handler) for path, handler in self.publish_routes().items()],
             _mount("/customer_api", [_delete(users, self.delete_user)]),
             _mount("/user_api", [_delete(users, self.delete_user)]),
             _mount("/device_api", self._device_routes(instance), _FROM_BROWSERS),
@@ -137,6 +138,9 @@ class Beams:
             accepted = await self._accept.accept(instance, publish, target, messages, once=once)
         except KeyReused:
             raise idempotency.key_reused() from None
+        except Overloaded:
+            sentence = "Too many publishes wait to be stored; this one was not accepted"
+            raise Problem(503, "Service Unavailable", sentence, retry_after=1) from None
         return json_response({"publishId": accepted})
 
     async def delete_user(self, request: Request) -> Response:
@@ -357,17 +361,17 @@ def _mount(path: str, routes: list[Route], middleware: Sequence[Middleware] = ()
     return Mount(path, Router(routes, redirect_slashes=False), middleware=middleware)
 
 
-def _get(path: str, handler: _Handler) -> Route:
+def _get(path: str, handler: Handler) -> Route:
     return Route(path, handler, methods=["GET"])
 
 
-def _post(path: str, handler: _Handler) -> Route:
+def _post(path: str, handler: Handler) -> Route:
     return Route(path, handler, methods=["POST"])
 
 
-def _put(path: str, handler: _Handler) -> Route:
+def _put(path: str, handler: Handler) -> Route:
     return Route(path, handler, methods=["PUT"])
 
 
-def _delete(path: str, handler: _Handler) -> Route:
+def _delete(path: str, handler: Handler) -> Route:
     return Route(path, handler, methods=["DELETE"])
