@@ -39,7 +39,7 @@ class Database:
                 ``postgresql://user:password@host/name``.
 
         Raises:
-            ConfigurationError: PostgreSQL cannot be reached.
+            ConfigurationError: PostgreSQL cannot be reached, or SQLite is given no file.
         """
         engine = Postgres(url) if url.startswith(POSTGRES) else Sqlite(url)
         database = cls(engine)
