@@ -16,7 +16,10 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.model import DeviceNumber, End, Environment
+from heliograph.pipeline.breaker import Tally
 from heliograph.pipeline.cancel import PUBLISH_CANCELLED
+from heliograph.pipeline.pruning import Pruning, prune
+from heliograph.pipeline.replies import Replies
 from heliograph.pipeline.verdict import Again, Over, Verdict
 from heliograph.storage import devices, outcomes, publishes, work
 from heliograph.storage.database import Database
@@ -33,8 +36,8 @@ class Settlement:
 
     ends: Mapping[End, int]
     again: int
-    pruned: Mapping[DeviceNumber, str] = field(default_factory=dict)
-    """The devices taken out of service, and the gateway's word for why."""
+    pruning: Pruning = field(default_factory=Pruning)
+    """What was taken out of service."""
 
 
 async def settle(
@@ -42,6 +45,8 @@ async def settle(
     batch: Batch,
     verdicts: Mapping[DeviceNumber, Verdict],
     *,
+    replies: Replies | None = None,
+    tally: Tally | None = None,
     now: datetime,
 ) -> Settlement | None:
     """
@@ -51,29 +56,43 @@ async def settle(
         database: Where.
         batch: The work, which is gone afterwards.
         verdicts: One for each of its devices.
+        replies: When gateways answered, and with which status.
+        tally: What was attempted while nothing was doomed; it is added to, or taken from.
         now: When.
 
     Returns:
         None, and nothing is stored, if somebody else has settled it already.
     """
     ordered = [verdicts[DeviceNumber(number)] for number in batch.devices]
+    replies, tally = replies or Replies(), tally or Tally()
     ends: Counter[End] = Counter(each.end for each in ordered if isinstance(each, Over))
     async with database.write() as connection:
         if not await work.remove(connection, batch.number):
             return None
         results = [_result(each) for each in ordered]
-        await outcomes.add(connection, batch, results, _reasons(verdicts), now=now)
+        answers = replies.answers(batch.devices)
+        is_any_suspected = await outcomes.add(
+            connection, batch, results, _reasons(verdicts), answers=answers, now=now
+        )
         again = _to_try_again(batch, verdicts)
         if again and await publishes.is_cancelled(connection, batch.publish):
             ends["cancelled"] += await _cancel(connection, batch, again, now)
         else:
             await _repeat(connection, batch, again)
         await publishes.add_ends(connection, batch.publish, ends)
-        await devices.hold(connection, _changed(verdicts))
+        pruning = await prune(
+            connection,
+            batch,
+            verdicts,
+            is_any_suspected=is_any_suspected,
+            attempted=ends["sent"] + ends["failed"],
+            tally=tally,
+            began_at=replies.began_at,
+            now=now,
+        )
         for environment, found in _found(verdicts).items():
             await devices.remember_environment(connection, found, environment)
-        pruned = await _prune(connection, verdicts, now)
-    return Settlement(ends, len(ordered) - ends.total(), pruned)
+    return Settlement(ends, len(ordered) - ends.total(), pruning)
 
 
 async def _repeat(connection: AsyncConnection, batch: Batch, again: _Waiting) -> None:
@@ -96,34 +115,6 @@ async def _cancel(connection: AsyncConnection, batch: Batch, again: _Waiting, no
         never = replace(batch, devices=array("q", numbers), attempt=attempt)
         await outcomes.add_cancelled(connection, never, PUBLISH_CANCELLED, now=now)
     return sum(map(len, again.values()))
-
-
-async def _prune(
-    connection: AsyncConnection, verdicts: Mapping[DeviceNumber, Verdict], now: datetime
-) -> dict[DeviceNumber, str]:
-    """Take devices out of service that are gone; those that were, and why."""
-    pruned = {}
-    for number, verdict in verdicts.items():
-        if isinstance(verdict, Over) and verdict.prune is not None:
-            gone = verdict.prune
-            if await devices.prune(
-                connection,
-                number,
-                reason=gone.reason,
-                unless_registered_after=gone.since,
-                now=now,
-            ):
-                pruned[number] = gone.reason
-    return pruned
-
-
-def _changed(verdicts: Mapping[DeviceNumber, Verdict]) -> list[DeviceNumber]:
-    """The devices that verdicts change."""
-    return [
-        number
-        for number, verdict in verdicts.items()
-        if isinstance(verdict, Over) and (verdict.prune or verdict.environment)
-    ]
 
 
 def _found(verdicts: Mapping[DeviceNumber, Verdict]) -> dict[Environment, list[DeviceNumber]]:

@@ -6,7 +6,7 @@ outcome         verdict
 ==============  ====================================================================
 Sent            over: sent; if it was taken where it was not thought to be, that is remembered
 Gone            over: failed, and the device is pruned
-Suspect         over: failed; the device stays, for a wrong setting looks the same
+Suspect         over: failed; the device stays for a while, for a wrong setting looks the same
 Rejected        over: failed; the message is at fault
 Refused         again, until it expires: our credentials are at fault, and may be mended
 Unavailable     again, after the longer of our back-off and what the gateway asked for
@@ -59,6 +59,8 @@ class Over:
     reason: str | None = None
     prune: Gone | None = None
     """What the gateway said, if the device is to be taken out of service."""
+    suspicion: str | None = None
+    """The gateway's word, if the device is to be suspected."""
     environment: Environment | None = None
     """Where the device was found to be, if that is to be remembered."""
 
@@ -94,7 +96,9 @@ def verdict(
             return Over("sent", environment=environment)
         case Gone(reason=reason):
             return Over("failed", reason, prune=outcome)
-        case Suspect(reason=reason) | Rejected(reason=reason):
+        case Suspect(reason=reason):
+            return Over("failed", reason, suspicion=reason)
+        case Rejected(reason=reason):
             return Over("failed", reason)
         case Refused(reason=reason):
             # Never a first attempt, for fresh work goes first; but it does not count up.

@@ -19,9 +19,12 @@ from heliograph.logs import Event
 from heliograph.logs import get as log
 from heliograph.metrics import Metrics
 from heliograph.model import DeviceNumber, WorkNumber
+from heliograph.pipeline.breaker import Tally
 from heliograph.pipeline.cancel import PUBLISH_CANCELLED
 from heliograph.pipeline.deliver import Deliver
 from heliograph.pipeline.expand import expand
+from heliograph.pipeline.pruning import report
+from heliograph.pipeline.replies import Replies
 from heliograph.pipeline.settle import Settlement, settle
 from heliograph.pipeline.verdict import Over, Verdict, expires_at, is_expired, verdict
 from heliograph.queue.database import LEASE, DatabaseQueue
@@ -82,6 +85,7 @@ class Worker:
         self._dice = dice
         self._sleep = sleep
         self._in_hand: dict[asyncio.Task[None], WorkNumber] = {}
+        self._tally = Tally()
 
     async def run(self, *, time_to_finish: timedelta = TIME_TO_FINISH) -> None:
         """Work until cancelled; then finish what is under way, and hand the rest back."""
@@ -162,14 +166,22 @@ class Worker:
             if publish is None:
                 log().info(Event.BATCH_ABANDONED, work=batch.number)
                 return  # its instance was deleted, and the work with it
-            verdicts, outcomes = await self._verdicts(batch, publish)
-            settlement = await settle(self._database, batch, verdicts, now=self._clock())
+            replies = Replies(began_at=self._clock())
+            verdicts, outcomes = await self._verdicts(batch, publish, replies)
+            settlement = await settle(
+                self._database,
+                batch,
+                verdicts,
+                replies=replies,
+                tally=self._tally,
+                now=self._clock(),
+            )
         if settlement is not None:
             self._report(batch, publish, settlement, outcomes)
         self._queue.announce()
 
     async def _verdicts(
-        self, batch: Batch, publish: Publish
+        self, batch: Batch, publish: Publish, replies: Replies
     ) -> tuple[dict[DeviceNumber, Verdict], dict[DeviceNumber, Outcome]]:
         """Deliver what is still worth delivering; a verdict for each device of the batch."""
         numbers = [DeviceNumber(number) for number in batch.devices]
@@ -191,7 +203,7 @@ class Worker:
             present = await devices.still_addressed(
                 connection, batch.instance, publish.target, batch.gateway, batch.devices
             )
-        outcomes = await self._deliver.deliver(publish, instance, batch.gateway, present)
+        outcomes = await self._deliver.deliver(publish, instance, batch.gateway, present, replies)
         now, dice = self._clock(), self._dice()
         verdicts: dict[DeviceNumber, Verdict] = dict.fromkeys(
             numbers, Over("cancelled", "NoLongerAddressed")
@@ -213,9 +225,7 @@ class Worker:
             self._metrics.deliveries.labels(batch.gateway, end).inc(count)
         for kind, count in Counter(type(each).__name__ for each in outcomes.values()).items():
             self._metrics.attempts.labels(batch.gateway, kind.lower()).inc(count)
-        for number, reason in settlement.pruned.items():
-            self._metrics.pruned.labels(batch.gateway).inc()
-            log().info(Event.DEVICE_PRUNED, device_number=number, reason=reason)
+        report(batch, settlement.pruning, self._metrics)
         refused = {each.reason for each in outcomes.values() if isinstance(each, Refused)}
         for reason in sorted(refused):
             log().error(
