@@ -137,7 +137,14 @@ async def product(settings: Settings, *, extra_ca: str | None = None) -> AsyncIt
             device_rate=settings.device_rate,
             clock=now,
         )
-        admin = Admin(database, instances, registry, token=settings.admin_token, clock=now)
+        admin = Admin(
+            database,
+            instances,
+            registry,
+            metrics=metrics,
+            token=settings.admin_token,
+            clock=now,
+        )
         app = Starlette(
             routes=[
                 *beams.routes(),

@@ -24,8 +24,11 @@ from heliograph.model import (
     ApnsIdentity,
     ApnsMessage,
     Environment,
+    Lane,
 )
 from heliograph.pipeline.couriers.apns import destination
+from heliograph.storage import watches
+from heliograph.storage.watches import Watch
 from heliograph.transport.client import Client
 from heliograph.transport.tokens import AccessTokens
 
@@ -59,6 +62,9 @@ async def examine(settings: Settings) -> list[Finding]:
                 )
             for instance in every:
                 findings += [each async for each in _credentials(instance, client)]
+                async with database.read() as connection:
+                    stopped = await watches.stopped(connection, instance.number)
+                findings += [judge_stop(instance.name, *each) for each in stopped]
     except ConfigurationError as problem:
         findings.append(Finding("database", "fault", str(problem)))
     except (OSError, SQLAlchemyError) as problem:
@@ -81,6 +87,17 @@ def judge_certificate(subject: str, credentials: ApnsCertificate, *, now: dateti
     if Environment.PRODUCTION not in facts.environments:
         return Finding(subject, "warning", "the certificate reaches apps in development only")
     return Finding(subject, "ok", f"the certificate is good until {end}")
+
+
+def judge_stop(instance: str, lane: Lane, watch: Watch) -> Finding:
+    """What it means that the pruning of a lane is stopped."""
+    place = f"{lane.gateway} {lane.environment or ''}".strip()
+    return Finding(
+        f"{instance}: pruning",
+        "fault",
+        f"stopped for {place} since {watch.stopped_at:%Y-%m-%d %H:%M} UTC, for too many devices "
+        "were said to be gone: look at the credentials, or heliograph instance resume-pruning",
+    )
 
 
 def _subject(settings: Settings) -> Finding:
