@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from sqlalchemy import Row, and_, exists, insert, select
+from sqlalchemy import Row, bindparam, exists, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.model import DeviceNumber, Gateway, PublishNumber
@@ -61,6 +61,13 @@ class Answers:
 
 NO_ANSWERS: Final = Answers()
 
+# Made once: to make a statement costs more than to run it.
+_KEEP: Final = insert(outcomes).returning(
+    exists().where(
+        suspicions.c.device_number.between(bindparam("first_suspect"), bindparam("last_suspect"))
+    )
+)
+
 
 async def add(
     connection: AsyncConnection,
@@ -78,18 +85,17 @@ async def add(
         Whether any device in their range is under suspicion. It is asked in the same
         statement, because almost always nobody is.
     """
-    suspect = suspicions.c.device_number
-    in_range = and_(suspect >= batch.devices[0], suspect <= batch.devices[-1])
     found = await connection.scalar(
-        insert(outcomes)
-        .values(
+        _KEEP,
+        {
             **_columns(batch, now),
-            ends="".join(_LETTERS[result] for result in results),
-            reasons=_by_name(reasons),
-            took=answers.took,
-            statuses=_by_name(answers.statuses),
-        )
-        .returning(exists().where(in_range))
+            "ends": "".join([_LETTERS[result] for result in results]),
+            "reasons": _by_name(reasons),
+            "took": answers.took,
+            "statuses": _by_name(answers.statuses),
+            "first_suspect": batch.devices[0],
+            "last_suspect": batch.devices[-1],
+        },
     )
     return bool(found)
 
