@@ -71,6 +71,7 @@ from heliograph.model import (
     delivery_ids,
 )
 from heliograph.pipeline.deliver import Deliver
+from heliograph.pipeline.replies import Replies
 from heliograph.sandbox import exchange
 from heliograph.sandbox.devices import Platform
 from heliograph.sandbox.inbox import Entry
@@ -190,10 +191,15 @@ class Witness(Deliver):
         self.told: defaultdict[tuple[PublishId, DeviceNumber], list[Outcome]] = defaultdict(list)
 
     async def deliver(
-        self, publish: Publish, instance: Instance, gateway: Gateway, devices: Sequence[Recipient]
+        self,
+        publish: Publish,
+        instance: Instance,
+        gateway: Gateway,
+        devices: Sequence[Recipient],
+        replies: Replies | None = None,
     ) -> dict[DeviceNumber, Outcome]:
         """Deliver as ever."""
-        outcomes = await self._other.deliver(publish, instance, gateway, devices)
+        outcomes = await self._other.deliver(publish, instance, gateway, devices, replies)
         for number, outcome in outcomes.items():
             self.told[publish.id, number].append(outcome)
         return outcomes

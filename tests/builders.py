@@ -402,6 +402,10 @@ Reply = HttpResponse | Exception
 """What a scripted gateway does; an exception is raised."""
 
 
+TOOK_MS: Final = 7
+"""How long a scripted gateway takes for an answer, it says."""
+
+
 class ScriptedClient(Client):
     """A way out that leads nowhere: it answers as told, and keeps what it was given."""
 
@@ -412,8 +416,15 @@ class ScriptedClient(Client):
         self.trusted: list[tuple[str | None, bool]] = []
 
     async def exchange(
-        self, destination: Destination, template: Template, values: Sequence[Sequence[bytes]]
+        self,
+        destination: Destination,
+        template: Template,
+        values: Sequence[Sequence[bytes]],
+        *,
+        took: "array[int] | None" = None,
     ) -> list[HttpResponse | TransportError]:
+        if took is not None:
+            took.extend([TOOK_MS] * len(values))
         return [await self._reply(destination, http2.request(template, own)) for own in values]
 
     async def _reply(

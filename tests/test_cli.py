@@ -12,14 +12,15 @@ import pytest
 import structlog
 from typer.testing import CliRunner, Result
 
-from builders import MINUTE, NOW, apns_certificate, apns_credentials
+from builders import MINUTE, NOW, add_device, apns_certificate, apns_credentials
 from heliograph import __version__
 from heliograph.app import storage
 from heliograph.cli import commands, main
 from heliograph.client.device import AsyncPushNotifications
 from heliograph.config import Settings
 from heliograph.model import ApnsIdentity, Gateway, InstanceId, Lane, PauseKind
-from heliograph.storage import lanes, migrations
+from heliograph.storage import devices, lanes, migrations, watches
+from heliograph.storage.watches import Watch
 from processes import heliograph
 from support import ADMIN_TOKEN
 
@@ -223,6 +224,82 @@ def test_a_device_that_is_not_there_is_not_restored(folder: Path) -> None:
     assert "there is no device apns-1" == str(result.exception)
 
 
+def test_a_trace_wants_one_of_two(folder: Path) -> None:
+    """Neither a device nor a user, or both, is a wrong call; what is not there is named."""
+    del folder
+    json_of("instance", "create", "Shop")
+
+    wrong = [
+        run("publish", "trace", "pubid-1", *more).exit_code
+        for more in ((), ("--device", "d", "--user", "u"))
+    ]
+    unknown = run("publish", "trace", "pubid-1", "--device", "d")
+
+    assert ([2, 2], "there is no publish pubid-1") == (wrong, str(unknown.exception))
+
+
+def test_an_idempotency_key_that_cannot_be_is_a_wrong_call(folder: Path) -> None:
+    """Nothing is sent, and the rule is told."""
+    del folder
+    json_of("instance", "create", "Shop")
+
+    result = run("publish", "--title", "x", "--user", "u", "--idempotency-key", "two words")
+
+    assert (2, True) == (result.exit_code, "visible ASCII" in result.output)
+
+
+def test_pruned_devices_and_stopped_lanes_are_shown(folder: Path) -> None:
+    """Who is out of service and why, and what resume-pruning lets go on."""
+    made = json_of("instance", "create", "Shop")["instance_id"]
+
+    async def prepare() -> str:
+        async with storage(Settings(data_dir=folder)) as (database, instances):
+            instance = await instances.find(made)
+            assert instance is not None
+            async with database.write() as connection:
+                number = await add_device(connection, instance.number)
+                await devices.prune(
+                    connection,
+                    number,
+                    reason="BadTopic",
+                    unless_registered_after=None,
+                    is_quarantine=True,
+                    now=NOW,
+                )
+                lane = Lane(instance.number, Gateway.APNS, None)
+                await watches.keep(connection, lane, Watch(NOW, 9, 8, stopped_at=NOW))
+                return await devices.id_of(connection, number)
+
+    device = asyncio.run(prepare())
+    listed = json_of("device", "list", "--pruned")
+    shown = json_of("device", "show", device)
+    stopped = json_of("instance", "show", made)["pruning_stopped"]
+    examined = run("doctor").output
+    resumed = [run("instance", "resume-pruning", made).stdout for _ in range(2)]
+
+    assert [(device, "BadTopic", True, "")] == [
+        (each["id"], each["prune_reason"], each["quarantined"], each["gone_since"])
+        for each in listed
+    ]
+    assert ("BadTopic", None) == (shown["prune_reason"], shown["gone_since"])
+    assert [("apns", 9, 8)] == [
+        (each["gateway"], each["attempted"], each["doomed"]) for each in stopped
+    ]
+    assert "stopped for apns" in " ".join(examined.split())
+    assert ["Resumed.\n", "Nothing was stopped.\n"] == resumed
+    assert [] == json_of("instance", "show", made)["pruning_stopped"]
+
+
+def test_a_device_that_is_not_there_is_not_shown(folder: Path) -> None:
+    """An unknown id is a problem, and is named."""
+    del folder
+    json_of("instance", "create", "Shop")
+
+    result = run("device", "show", "apns-1")
+
+    assert "there is no device apns-1" == str(result.exception)
+
+
 def test_migrate_tells_the_revision(folder: Path) -> None:
     """It makes the database if there is none, and says where it stands."""
     result = run("migrate")
@@ -274,16 +351,40 @@ async def test_publish_reaches_a_device_through_the_running_server(
             published = await to_thread(run, "publish", "--title", "Hello", "--interest", "news")
             identity = published.stdout.strip()
             shown = await to_thread(json_of, "publish", "show", identity)
+            watched = await to_thread(json_of, "publish", "show", identity, "--watch")
             cancelled = await to_thread(json_of, "publish", "cancel", identity)
-            devices = await to_thread(json_of, "device", "list")
+            named = str(device.device_id)
+            traced = await to_thread(json_of, "publish", "trace", identity, "--device", named)
+            told = await to_thread(run, "publish", "trace", identity, "--device", named)
+            known = await to_thread(json_of, "device", "show", named)
+            again = [
+                await to_thread(
+                    run,
+                    *("publish", "--title", "Hi", "--interest", "news"),
+                    *("--idempotency-key", "once"),
+                )
+                for _ in range(2)
+            ]
+            listed = await to_thread(json_of, "device", "list")
             restored = await to_thread(run, "device", "restore", str(device.device_id))
             deleted = await to_thread(run, "device", "delete", str(device.device_id))
 
     assert published.stdout.startswith("pubid-")
     assert [identity] * 2 == [each["publish_id"] for each in (shown, cancelled)]
     assert {"interests": ["news"]} == shown["target"]
-    assert ["apns"] == [each["gateway"] for each in devices]
+    assert ("finished", 1, 0) == (watched["state"], watched["sent"], watched["pending"])
+    (attempt,) = traced[0]["attempts"]
+    assert ("sent", "sent", 200, True) == (
+        traced[0]["decision"],
+        attempt["result"],
+        attempt["status"],
+        attempt["latency_ms"] >= 0,
+    )
+    assert "status: 200" in told.output
+    assert (named, None, True) == (known["id"], known["suspicion"], "token" not in known)
+    assert 1 == len({each.stdout for each in again if each.stdout.startswith("pubid-")})
+    assert ["apns"] == [each["gateway"] for each in listed]
     assert [(0, "Restored.\n"), (0, "Deleted.\n")] == [
         (each.exit_code, each.stdout) for each in (restored, deleted)
     ]
-    assert token not in json.dumps(devices)
+    assert token not in json.dumps([*listed, known, traced])

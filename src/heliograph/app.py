@@ -180,6 +180,7 @@ def _public(
         database,
         instances,
         registry,
+        metrics=metrics,
         token=settings.admin_token,
         alone=None if database.is_shared else us,
         clock=now,

@@ -4,20 +4,25 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
 import uvloop
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
 from heliograph import __version__, app, config, dev, doctor, logs
-from heliograph.api.admin import describe_progress
+from heliograph.api.admin import describe_progress, progress_state
+from heliograph.api.devices import describe_stop
+from heliograph.api.devices import show as read_device
+from heliograph.api.trace import trace
 from heliograph.auth import user_problem
 from heliograph.bench import broadcast, ingress, neighbour, registry, scale
 from heliograph.bench import command as bench
@@ -42,9 +47,11 @@ from heliograph.model import (
     VapidKeys,
     gateway_of,
 )
+from heliograph.pipeline.breaker import TRUST
 from heliograph.pipeline.cancel import cancel
 from heliograph.serving import stop_signals
-from heliograph.storage import devices, publishes
+from heliograph.storage import devices, publishes, watches
+from heliograph.storage.devices import Prune
 from heliograph.storage.lanes import Paused
 from heliograph.storage.publishes import Progress
 from heliograph.wire.jws import base64url
@@ -67,6 +74,8 @@ commands.add_typer(bench_commands, name="bench")
 
 _out = Console()
 _err = Console(stderr=True)
+
+_WATCH_SECONDS: Final = 0.25
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 InstanceOption = Annotated[
@@ -399,6 +408,7 @@ def show_instance(instance: str, *, as_json: AsJson = False) -> None:
             found = await _find(instances, instance)
             async with database.read() as connection:
                 count = await devices.count(connection, found.number)
+                stopped = await watches.stopped(connection, found.number)
             keys = await instances.vapid_use(found.number)
             paused = await instances.paused_lanes(found.number)
             return _describe(found) | {
@@ -406,6 +416,7 @@ def show_instance(instance: str, *, as_json: AsJson = False) -> None:
                 "devices": count,
                 "vapid_keys": [_describe_key(each) for each in keys],
                 "paused_lanes": [_describe_lane(each) for each in paused],
+                "pruning_stopped": [_plain(describe_stop(*each)) for each in stopped],
             }
 
     _show(_run(run()), as_json=as_json)
@@ -438,6 +449,20 @@ def rotate_vapid(instance: str, *, as_json: AsJson = False) -> None:
     _show({"vapid_public_key": base64url(_run(run()).public_key)}, as_json=as_json)
 
 
+@instance_commands.command("resume-pruning")
+def resume_pruning(instance: str) -> None:
+    """Prune again where that was stopped, and believe gateways for a day."""
+
+    async def run() -> int:
+        async with app.storage(_settings()) as (database, instances):
+            found = await _find(instances, instance)
+            now = app.now()
+            async with database.write() as connection:
+                return await watches.trust(connection, found.number, until=now + TRUST, now=now)
+
+    _out.print("Resumed." if _run(run()) else "Nothing was stopped.")
+
+
 @instance_commands.command("delete")
 def delete_instance(
     instance: str,
@@ -465,6 +490,9 @@ def list_devices(
     *,
     instance: InstanceOption = None,
     user: Annotated[str | None, typer.Option(help="Only this person's.")] = None,
+    pruned: Annotated[
+        bool, typer.Option("--pruned", help="Those out of service, and why.")
+    ] = False,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 100,
     as_json: AsJson = False,
 ) -> None:
@@ -480,6 +508,7 @@ def list_devices(
                     connection,
                     found.number,
                     user=None if user is None else UserId(user),
+                    pruned=pruned,
                     after=DeviceNumber(0),
                     limit=limit,
                 )
@@ -489,11 +518,28 @@ def list_devices(
                     "gateway": str(gateway_of(each.address)),
                     "user": each.user or "",
                     "registered_at": each.registered_at.isoformat(timespec="seconds"),
+                    **_describe_prune(each.prune),
                 }
                 for each in page
             ]
 
     _show_rows(_run(run()), as_json=as_json, empty="There is no such device.")
+
+
+@device_commands.command("show")
+def show_device(device: str, *, instance: InstanceOption = None, as_json: AsJson = False) -> None:
+    """Print one device, living or pruned, and what it is suspected of; never its token."""
+
+    async def run() -> dict[str, Any] | None:
+        async with app.storage(_settings()) as (database, instances):
+            found = await _find(instances, instance)
+            async with database.read() as connection:
+                return await read_device(connection, found.number, DeviceId(device))
+
+    found = _run(run())
+    if found is None:
+        raise HeliographError(f"there is no device {device}")
+    _show(_plain(found), as_json=as_json)
 
 
 @device_commands.command("delete")
@@ -540,6 +586,10 @@ def publish(
     interest: Annotated[
         list[str] | None, typer.Option(help="An interest; may be repeated.")
     ] = None,
+    idempotency_key: Annotated[
+        str | None,
+        typer.Option(help="The same call with the same key is the same publish for 24 hours."),
+    ] = None,
     instance: InstanceOption = None,
     endpoint: Annotated[
         str | None, typer.Option(help="The server's base URL. Default: HELIOGRAPH_LISTEN.")
@@ -568,11 +618,11 @@ def publish(
     with PushNotifications(
         found.id, found.secret_keys[0], endpoint=endpoint or f"http://{settings.listen}"
     ) as beams:
-        answer = (
-            beams.publish_to_users(user, message)
-            if user
-            else beams.publish_to_interests(interest or [], message)
-        )
+        send = beams.publish_to_users if user else beams.publish_to_interests
+        try:
+            answer = send(user or interest or [], message, idempotency_key=idempotency_key)
+        except ValueError as problem:
+            raise typer.BadParameter(str(problem)) from None
     _out.print(answer["publishId"], highlight=False)
 
 
@@ -580,6 +630,9 @@ def publish(
 def show_publish(
     publish: Annotated[str, typer.Argument(metavar="ID")],
     *,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it live, until every delivery is over.")
+    ] = False,
     instance: InstanceOption = None,
     as_json: AsJson = False,
 ) -> None:
@@ -588,10 +641,70 @@ def show_publish(
     async def run() -> Progress | None:
         async with app.storage(_settings()) as (database, instances):
             found = await _find(instances, instance)
-            async with database.read() as connection:
-                return await publishes.progress(connection, found.number, PublishId(publish))
+
+            async def progress() -> Progress | None:
+                async with database.read() as connection:
+                    return await publishes.progress(connection, found.number, PublishId(publish))
+
+            return await (_watch(progress) if watch else progress())
 
     _show_progress(publish, _run(run()), as_json=as_json)
+
+
+async def _watch(read: Callable[[], Awaitable[Progress | None]]) -> Progress | None:
+    """Show progress as a bar on standard error until it is over; the last there was."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with ProgressBar(*columns, TimeElapsedColumn(), console=_err) as bar:
+        task = bar.add_task("", total=None)
+        while (found := await read()) is not None:
+            is_known = found.expanded_at is not None
+            bar.update(
+                task,
+                description=progress_state(found),
+                completed=found.targeted - found.pending,
+                total=found.targeted if is_known else None,
+            )
+            if is_known and not found.pending:
+                break
+            await asyncio.sleep(_WATCH_SECONDS)
+    return found
+
+
+@publish_commands.command("trace")
+def trace_publish(
+    publish: Annotated[str, typer.Argument(metavar="ID")],
+    *,
+    device: Annotated[str | None, typer.Option(help="On this device.")] = None,
+    user: Annotated[str | None, typer.Option(help="On every device of this person.")] = None,
+    instance: InstanceOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print what became of a publish on a device: each attempt, what was decided, and why."""
+    if (device is None) == (user is None):
+        raise typer.BadParameter("give --device or --user, and not both")
+
+    async def run() -> Sequence[dict[str, Any]] | None:
+        async with app.storage(_settings()) as (database, instances):
+            found = await _find(instances, instance)
+            async with database.read() as connection:
+                return await trace(
+                    connection,
+                    found.number,
+                    PublishId(publish),
+                    device=None if device is None else DeviceId(device),
+                    user=None if user is None else UserId(user),
+                )
+
+    traces = _run(run())
+    if traces is None:
+        raise HeliographError(f"there is no publish {publish}")
+    if not traces:
+        raise HeliographError(f"there is no such device: {device or user}")
+    if as_json:
+        _print_json([_plain(each) for each in traces])
+        return
+    for each in traces:
+        _show(_plain(each), as_json=False)
 
 
 @publish_commands.command("cancel")
@@ -614,11 +727,7 @@ def cancel_publish(
 def _show_progress(publish: str, progress: Progress | None, *, as_json: bool) -> None:
     if progress is None:
         raise HeliographError(f"there is no publish {publish}")
-    told = {
-        name: each.isoformat(timespec="seconds") if isinstance(each, datetime) else each
-        for name, each in describe_progress(progress).items()
-    }
-    _show(told, as_json=as_json)
+    _show(_plain(describe_progress(progress)), as_json=as_json)
 
 
 # --- what the commands share ---------------------------------------------------------
@@ -689,6 +798,31 @@ def _describe_lane(paused: Paused) -> dict[str, Any]:
         "paused_at": paused.paused_at.isoformat(timespec="seconds"),
         "probe_at": paused.probe_at.isoformat(timespec="seconds"),
     }
+
+
+def _describe_prune(prune: Prune | None) -> dict[str, Any]:
+    if prune is None:
+        return {}
+    since = prune.gone_since
+    return {
+        "pruned_at": prune.at.isoformat(timespec="seconds"),
+        "prune_reason": prune.reason,
+        "quarantined": prune.is_quarantine,
+        "gone_since": "" if since is None else since.isoformat(timespec="milliseconds"),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """The same in what JSON knows: instants are text, to the millisecond."""
+    match value:
+        case datetime():
+            return value.isoformat(timespec="milliseconds" if value.microsecond else "seconds")
+        case dict():
+            return {str(name): _plain(each) for name, each in value.items()}
+        case list():
+            return [_plain(each) for each in value]
+        case _:
+            return value
 
 
 def _show(value: dict[str, Any], *, as_json: bool) -> None:

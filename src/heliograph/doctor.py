@@ -25,11 +25,14 @@ from heliograph.model import (
     ApnsMessage,
     Environment,
     Gateway,
+    Lane,
     PauseKind,
 )
 from heliograph.pipeline.couriers.apns import destination
 from heliograph.pipeline.fleet import living
+from heliograph.storage import watches
 from heliograph.storage.lanes import Paused
+from heliograph.storage.watches import Watch
 from heliograph.storage.workers import WorkerRow
 from heliograph.transport.client import Client
 from heliograph.transport.shelf import Shelf
@@ -71,6 +74,9 @@ async def examine(settings: Settings) -> list[Finding]:
                 findings += [each async for each in _credentials(instance, client, tokens)]
                 paused = await instances.paused_lanes(instance.number)
                 findings += [judge_lane(instance.name, each) for each in paused]
+                async with database.read() as connection:
+                    stopped = await watches.stopped(connection, instance.number)
+                findings += [judge_stop(instance.name, *each) for each in stopped]
     except ConfigurationError as problem:
         findings.append(Finding("database", "fault", str(problem)))
     except (OSError, SQLAlchemyError) as problem:
@@ -114,6 +120,17 @@ def judge_workers(workers: Sequence[WorkerRow]) -> Finding:
     if len({each.version for each in workers}) > 1:
         return Finding("workers", "warning", f"of several versions: {listed}")
     return Finding("workers", "ok", listed)
+
+
+def judge_stop(instance: str, lane: Lane, watch: Watch) -> Finding:
+    """What it means that the pruning of a lane is stopped."""
+    place = f"{lane.gateway} {lane.environment or ''}".strip()
+    return Finding(
+        f"{instance}: pruning",
+        "fault",
+        f"stopped for {place} since {watch.stopped_at:%Y-%m-%d %H:%M} UTC, for too many devices "
+        "were said to be gone: look at the credentials, or heliograph instance resume-pruning",
+    )
 
 
 def _subject(settings: Settings) -> Finding:

@@ -35,7 +35,13 @@ class Metrics:
         )
         self.pruned = Counter(
             "heliograph_devices_pruned",
-            "Devices removed because their gateway said that they are gone.",
+            "Devices taken out of service because their gateway said, or implied, they are gone.",
+            ["gateway"],
+            registry=self.registry,
+        )
+        self.pruning_stopped = Counter(
+            "heliograph_pruning_stopped",
+            "Times that the pruning of a lane was stopped because too much of it would have gone.",
             ["gateway"],
             registry=self.registry,
         )

@@ -90,12 +90,15 @@ class Registry:
         instance: InstanceNumber,
         *,
         user: UserId | None,
+        pruned: bool = False,
         after: DeviceNumber,
         limit: int,
     ) -> Sequence[Device]:
-        """Devices of an instance, or of one user, in the order they were made."""
+        """Devices of an instance, or of one user, living or pruned, in the order they were made."""
         async with self._database.read() as connection:
-            return await devices.page(connection, instance, user=user, after=after, limit=limit)
+            return await devices.page(
+                connection, instance, user=user, pruned=pruned, after=after, limit=limit
+            )
 
     async def unregister(self, instance: InstanceNumber, device: DeviceId) -> bool:
         """Forget a device with its interests and its user; False if there was none."""
@@ -133,7 +136,10 @@ class Registry:
         """
         async with self._database.write() as connection:
             await devices.hold_address(connection, instance, address)
-            found = await devices.find(connection, instance, device, lock=True)
+            # Both at once, in the order of their numbers: of two devices that swap
+            # addresses at one instant each would otherwise wait for the other.
+            await devices.hold_either(connection, instance, device, address)
+            found = await devices.find(connection, instance, device)
             if found is None:
                 return False
             holder = await devices.find_address(connection, instance, address)

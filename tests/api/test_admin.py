@@ -12,10 +12,12 @@ from httpx import Response
 
 from api import credentials
 from api.beams.words import ALERT, Beams, problem
-from builders import MINUTE, NOW
-from heliograph.model import Environment, Gateway, Lane, PauseKind
-from heliograph.storage import devices, lanes
+from builders import MINUTE, NOW, SECOND
+from heliograph.model import Environment, Gateway, Lane, PauseKind, PublishNumber
+from heliograph.storage import devices, lanes, suspicions, watches
 from heliograph.storage.database import Database
+from heliograph.storage.suspicions import Suspicion
+from heliograph.storage.watches import Watch
 from support import ADMIN, in_process
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -63,7 +65,9 @@ CALLS: Final = [
     ("DELETE", "/credentials/fcm"),
     ("GET", "/lanes"),
     ("GET", "/devices"),
+    ("GET", "/devices/x"),
     ("POST", "/devices/x/restore"),
+    ("POST", "/resume-pruning"),
     ("GET", "/publishes/x"),
     ("GET", "/publishes/x/trace"),
     ("POST", "/publishes/x/cancel"),
@@ -202,6 +206,7 @@ async def test_an_instance_is_shown_without_its_secrets(operator: Operator) -> N
                 "current": True,
             }
         ],
+        "pruning_stopped": [],
     } == reply.json()
     for secret in (*instance.secret_keys, instance.client_secret, instance.app_secret):
         assert secret not in reply.text
@@ -609,6 +614,7 @@ async def test_the_devices_of_a_user(operator: Operator) -> None:
             "cursor=00000000000000000001" + "9" * 40,
             "cursor: must be a whole number from 1 to 9223372036854775807",
         ),
+        ("pruned=yes", "pruned: must be true or false"),
         ("user=", "user: must not be empty"),
         ("user=" + "a" * 165, "user: is too long, max length is 164"),
         ("user=%00", "user: must be Unicode text without control characters"),
@@ -622,6 +628,88 @@ async def test_a_page_that_cannot_be(operator: Operator, query: str, description
         reply.status_code,
         reply.json(),
     )
+
+
+async def test_a_pruned_device_is_listed_and_shown_with_the_reason(operator: Operator) -> None:
+    """Among the pruned, and by its id, with its gateway's word and time; not among the living."""
+    registered = (await operator.beams.register()).json()["id"]
+    number = operator.beams.instance.number
+    url = f"sqlite:///{operator.beams.folder}/heliograph.db"
+    async with Database.opened(url) as database, database.write() as connection:
+        device = await devices.find(connection, number, registered)
+        assert device is not None
+        await devices.prune(
+            connection,
+            device.number,
+            reason="Unregistered",
+            unless_registered_after=None,
+            gone_since=NOW,
+            now=NOW + SECOND,
+        )
+    living = (await operator.ask("GET", "/devices?pruned=false")).json()["devices"]
+
+    (listed,) = (await operator.ask("GET", "/devices?pruned=true")).json()["devices"]
+    shown = (await operator.ask("GET", f"/devices/{registered}")).json()
+
+    assert ([], listed | {"suspicion": None}) == (living, shown)
+    assert {
+        "id": registered,
+        "pruned_at": "2026-01-02T03:04:06Z",
+        "prune_reason": "Unregistered",
+        "quarantined": False,
+        "gone_since": "2026-01-02T03:04:05Z",
+    }.items() <= listed.items()
+
+
+async def test_a_living_device_is_shown_with_what_it_is_suspected_of(operator: Operator) -> None:
+    """How often it was refused, since when, and the gateway's last word."""
+    registered = (await operator.beams.register()).json()["id"]
+    number = operator.beams.instance.number
+    url = f"sqlite:///{operator.beams.folder}/heliograph.db"
+    async with Database.opened(url) as database, database.write() as connection:
+        device = await devices.find(connection, number, registered)
+        assert device is not None
+        held = Suspicion(2, NOW, PublishNumber(1), "BadTopic")
+        await suspicions.keep(connection, {device.number: held})
+
+    shown = (await operator.ask("GET", f"/devices/{registered}")).json()
+
+    assert {"refusals": 2, "since": "2026-01-02T03:04:05Z", "reason": "BadTopic"} == shown[
+        "suspicion"
+    ]
+    assert "prune_reason" not in shown
+
+
+async def test_a_device_that_is_not_there_is_not_shown(operator: Operator) -> None:
+    """An unknown id is 404."""
+    reply = await operator.ask("GET", "/devices/x")
+
+    assert (404, problem("Not found", "There is no such device")) == (
+        reply.status_code,
+        reply.json(),
+    )
+
+
+async def test_pruning_that_was_stopped_is_shown_and_resumed(operator: Operator) -> None:
+    """The instance tells which lanes are stopped, until the operator lets them go on."""
+    lane = Lane(operator.beams.instance.number, Gateway.APNS, Environment.SANDBOX)
+    url = f"sqlite:///{operator.beams.folder}/heliograph.db"
+    async with Database.opened(url) as database, database.write() as connection:
+        await watches.keep(connection, lane, Watch(NOW, 500, 499, stopped_at=NOW))
+    before = (await operator.describe())["pruning_stopped"]
+
+    after = await operator.ask("POST", "/resume-pruning")
+
+    assert [
+        {
+            "gateway": "apns",
+            "environment": "sandbox",
+            "stopped_at": "2026-01-02T03:04:05Z",
+            "attempted": 500,
+            "doomed": 499,
+        }
+    ] == before
+    assert (200, []) == (after.status_code, after.json()["pruning_stopped"])
 
 
 async def test_a_pruned_device_is_restored(operator: Operator) -> None:

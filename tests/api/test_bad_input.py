@@ -123,7 +123,9 @@ EXAMPLES: Final[dict[tuple[str, str], Example]] = {
             ("GET", "/{instance}/publishes/{publish}"): Example(),
             ("GET", "/{instance}/publishes/{publish}/trace"): Example(),
             ("POST", "/{instance}/publishes/{publish}/cancel"): Example(),
+            ("GET", "/{instance}/devices/{device}"): Example(),
             ("POST", "/{instance}/devices/{device}/restore"): Example(),
+            ("POST", "/{instance}/resume-pruning"): Example(),
         }.items()
     },
     ("GET", "/healthz"): Example(),

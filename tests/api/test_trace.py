@@ -95,7 +95,7 @@ def test_a_device_that_was_left_out_is_told_why(
 def test_a_delivery_is_described_whole() -> None:
     """The device, the prune, the decision and every attempt with its time and reason."""
     pruned = replace(DEVICE, pruned_at=LATER, prune_reason="Unregistered")
-    attempts = [BUSY, Attempt(2, LATER, "failed", "Unregistered")]
+    attempts = [BUSY, Attempt(2, LATER, "failed", "Unregistered", 410, 12)]
 
     assert {
         "device_id": "apns-1",
@@ -106,7 +106,21 @@ def test_a_delivery_is_described_whole() -> None:
         "why": "Unregistered",
         "next_attempt_at": None,
         "attempts": [
-            {"attempt": 1, "at": NOW, "result": "again", "reason": "ServiceUnavailable"},
-            {"attempt": 2, "at": LATER, "result": "failed", "reason": "Unregistered"},
+            {
+                "attempt": 1,
+                "at": NOW,
+                "status": None,
+                "latency_ms": None,
+                "result": "again",
+                "reason": "ServiceUnavailable",
+            },
+            {
+                "attempt": 2,
+                "at": LATER,
+                "status": 410,
+                "latency_ms": 12,
+                "result": "failed",
+                "reason": "Unregistered",
+            },
         ],
     } == describe(PUBLISH, pruned, attempts, None)

@@ -14,6 +14,7 @@ _ON_BOTH = {
     "test_cancel",
     "test_expand",
     "test_isolation",
+    "test_pruning",
     "test_settle",
     "test_worker",
 }

@@ -11,6 +11,7 @@ from builders import (
     MINUTE,
     NOW,
     SECOND,
+    TOOK_MS,
     ScriptedClient,
     Workshop,
     always,
@@ -99,6 +100,20 @@ async def test_what_waits_is_cancelled_at_once(workshop: Workshop) -> None:
     assert (0, []) == (await rows_of(workshop.database, "work"), client.sent)
 
 
+async def test_what_is_cancelled_at_once_is_counted(workshop: Workshop) -> None:
+    """Deliveries that waited are in the metrics as well, once."""
+    instance, publish = await published(workshop)
+    await expanded(workshop, page_size=2)
+
+    for _ in range(2):
+        await cancel(workshop.database, instance.number, publish, metrics=workshop.metrics, now=NOW)
+
+    found = workshop.metrics.registry.get_sample_value(
+        "heliograph_deliveries_total", {"gateway": "apns", "end": "cancelled"}
+    )
+    assert 3 == found
+
+
 async def test_retries_that_wait_are_cancelled(workshop: Workshop) -> None:
     """What was tried stays true, and will not be tried again."""
     instance, publish = await published(workshop)
@@ -113,7 +128,7 @@ async def test_retries_that_wait_are_cancelled(workshop: Workshop) -> None:
     assert progress == await workshop.progress(instance, publish)
     assert [
         [
-            Attempt(1, NOW, "again", "ServiceUnavailable"),
+            Attempt(1, NOW, "again", "ServiceUnavailable", 503, TOOK_MS),
             Attempt(2, NOW + SECOND, "cancelled", PUBLISH_CANCELLED),
         ]
     ] * 3 == await traces(workshop, instance, publish)

@@ -105,7 +105,7 @@ async def test_each_end_is_counted_and_can_be_traced(workshop: Workshop) -> None
     assert ({"sent": 1, "failed": 1, "expired": 1, "cancelled": 1}, 1, {}) == (
         dict(settlement.ends),
         settlement.again,
-        settlement.pruned,
+        settlement.pruning.pruned,
     )
     assert {
         "targeted": 5,
@@ -195,7 +195,7 @@ async def test_a_dead_device_is_pruned_with_the_gateways_word(workshop: Workshop
 
     assert settlement is not None
     assert ({two: "Unregistered"}, [one, three]) == (
-        settlement.pruned,
+        settlement.pruning.pruned,
         await living(workshop, instance),
     )
 
@@ -211,7 +211,7 @@ async def test_a_device_that_registered_since_its_death_is_kept(workshop: Worksh
 
     assert settlement is not None
     assert ({}, [one], {"targeted": 1, "failed": 1}) == (
-        settlement.pruned,
+        settlement.pruning.pruned,
         await living(workshop, instance),
         ends(await workshop.progress(instance, publish)),
     )
@@ -229,7 +229,7 @@ async def test_a_device_that_was_removed_meanwhile_is_settled(workshop: Workshop
 
     assert settlement is not None
     assert ({}, {"targeted": 1, "failed": 1}) == (
-        settlement.pruned,
+        settlement.pruning.pruned,
         ends(await workshop.progress(instance, publish)),
     )
 

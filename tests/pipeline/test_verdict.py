@@ -57,7 +57,10 @@ GONE = Gone("Unregistered", NOW - HOUR)
     [
         (Sent(), Over("sent")),
         (GONE, Over("failed", "Unregistered", prune=GONE)),
-        (Suspect("BadDeviceToken"), Over("failed", "BadDeviceToken")),
+        (
+            Suspect("BadDeviceToken"),
+            Over("failed", "BadDeviceToken", suspicion="BadDeviceToken"),
+        ),
         (Rejected("PayloadTooLarge"), Over("failed", "PayloadTooLarge")),
     ],
     ids=lambda value: type(value).__name__,

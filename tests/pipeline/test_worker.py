@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+from array import array
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -16,6 +17,7 @@ from builders import (
     MINUTE,
     NOW,
     SECOND,
+    TOOK_MS,
     Gateways,
     Reply,
     ScriptedClient,
@@ -354,9 +356,14 @@ async def test_after_a_crash_the_repeat_is_recognisable(workshop: Workshop) -> N
 
     class Dying(ScriptedClient):
         async def exchange(
-            self, destination: Destination, template: Template, values: Sequence[Sequence[bytes]]
+            self,
+            destination: Destination,
+            template: Template,
+            values: Sequence[Sequence[bytes]],
+            *,
+            took: "array[int] | None" = None,
         ) -> list[HttpResponse | TransportError]:
-            await client.exchange(destination, template, values)
+            await client.exchange(destination, template, values, took=took)
             raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
@@ -776,3 +783,27 @@ async def test_work_that_fails_by_our_own_fault_rests(workshop: Workshop) -> Non
         resting,
         await counts(workshop, instance, publish),
     )
+
+
+async def test_an_attempt_tells_status_and_latency(workshop: Workshop) -> None:
+    """What the gateway answered and how long it took; a broken connection has only a reason."""
+    instance, publish = await published(workshop)
+    (device,) = await ids_of(workshop, instance)
+    worker = workshop.worker(in_turn(UNAVAILABLE, Ambiguous("reset"), OK))
+    for _ in range(3):
+        await worker.run_until_idle()
+        workshop.clock.advance(HOUR)
+
+    assert [
+        ("again", "ServiceUnavailable", 503, TOOK_MS),
+        ("again", "reset", None, None),
+        ("sent", None, 200, TOOK_MS),
+    ] == [
+        (each.result, each.reason, each.status, each.latency_ms)
+        for each in await trace(workshop, instance, publish, device)
+    ]
+
+
+async def ids_of(workshop: Workshop, instance: Instance) -> list[DeviceId]:
+    async with workshop.database.read() as connection:
+        return [each.id for each in await devices.page(connection, instance.number, limit=9)]

@@ -12,7 +12,7 @@ from sqlalchemy import Column, MetaData, Table, create_engine, insert, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import StatementError
 
-from heliograph.storage.columns import Instant, Json, Numbers
+from heliograph.storage.columns import Instant, Json, Milliseconds, Numbers
 
 DIALECT = sqlite.dialect()
 TABLE = Table(
@@ -21,6 +21,7 @@ TABLE = Table(
     Column("instant", Instant),
     Column("json", Json),
     Column("numbers", Numbers),
+    Column("took", Milliseconds),
 )
 
 zones = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -96,7 +97,8 @@ def test_a_json_object_comes_back(value: dict[str, Any]) -> None:
         {"json": {"\ud800": "\x00 😀 \u2028 é", "n": [1, None, {"a": 1.5}]}},
         {"numbers": array("q", [1, 2**62, -1])},
         {"numbers": array("q")},
-        {"instant": None, "json": None, "numbers": None},
+        {"took": array("H", [0, 7, Milliseconds.LONGEST, Milliseconds.UNKNOWN])},
+        {"instant": None, "json": None, "numbers": None, "took": None},
     ],
     ids=ascii,
 )
@@ -128,3 +130,15 @@ def test_numbers_are_kept_in_one_byte_order() -> None:
 def test_json_is_compact() -> None:
     """JSON is kept without a space."""
     assert '{"a":[1,2]}' == Json().process_bind_param(json.loads('{"a": [1, 2]}'), DIALECT)
+
+
+@given(st.lists(st.integers(0, 2**32 - 1)))
+def test_times_come_back_as_far_as_they_fit(times: list[int]) -> None:
+    """Two bytes each: what is longer than can be told is the longest there is."""
+    column = Milliseconds()
+    bound = [min(each, 0xFFFE) if each != 0xFFFF else each for each in times]
+
+    kept = column.process_bind_param(array("I", times), DIALECT) or b""
+
+    read = column.process_result_value(kept, DIALECT)
+    assert (array("H", bound), 2 * len(times)) == (read, len(kept))

@@ -281,3 +281,36 @@ def test_the_release_before_goes_on_writing_work(connection: Connection) -> None
     connection.execute(text(WORK))
 
     assert [("small", 0, 0)] * 4 == rows(connection, "SELECT sort, lane, failures FROM work")
+
+
+# --- 0005: suspicions, watches and answers -------------------------------------------
+
+
+@in_database
+def test_what_was_pruned_before_stays_as_it_was(connection: Connection) -> None:
+    """Nobody knows since when, and it was not a quarantine; there and back."""
+    at_the_first_revision(connection)
+    pruned = "SELECT id, pruned_at{} FROM devices WHERE pruned_at IS NOT NULL"
+    migrations.upgrade(connection)
+
+    upgraded = rows(connection, pruned.format(", gone_since, is_quarantined"))
+    command.downgrade(migrations.configuration(connection), "0003")
+
+    assert [("web-3", 9, None, None)] == upgraded
+    assert [("web-3", 9)] == rows(connection, pruned.format(""))
+
+
+@in_database
+def test_a_release_before_can_go_on_writing(connection: Connection) -> None:
+    """Rows without the new columns are still taken, for old and new may run side by side."""
+    at_the_first_revision(connection)
+    migrations.upgrade(connection)
+
+    connection.execute(
+        text(
+            "INSERT INTO outcomes (publish_number, gateway, attempt, settled_at, devices, "
+            "first_device, last_device, ends) VALUES (1, 'web', 1, 1, '', 1, 1, 'S')"
+        )
+    )
+
+    assert [(None, None)] == rows(connection, "SELECT took, statuses FROM outcomes")

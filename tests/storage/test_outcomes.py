@@ -1,12 +1,17 @@
 """Queries on outcomes: the trace of one device in one publish, found by its range."""
 
-import pytest
+from array import array
 
-from builders import NOW, SECOND, add_instance, add_publish, batch, rows_of
-from heliograph.model import DeviceNumber, PublishNumber
-from heliograph.storage import outcomes
+import pytest
+from sqlalchemy import update
+
+from builders import NOW, SECOND, add_device, add_instance, add_publish, batch, rows_of
+from heliograph.model import DeviceNumber, Gateway, InstanceNumber, PublishNumber
+from heliograph.storage import outcomes, suspicions, tables
+from heliograph.storage.columns import Milliseconds
 from heliograph.storage.database import Database
-from heliograph.storage.outcomes import Attempt, Result
+from heliograph.storage.outcomes import Answers, Attempt, Result
+from heliograph.storage.suspicions import Suspicion
 
 ONE, OTHER = PublishNumber(1), PublishNumber(2)
 
@@ -99,3 +104,58 @@ async def test_one_reason_may_be_every_devices(database: Database) -> None:
     assert [[Attempt(1, NOW, "cancelled", "PublishCancelled")]] * 2 + [[]] == [
         await trace(database, ONE, device) for device in (3, 5, 4)
     ]
+
+
+@pytest.mark.parametrize("gateway,usual", [("apns", 200), ("fcm", 200), ("web", 201)])
+async def test_an_attempt_tells_status_and_time(
+    database: Database, gateway: str, usual: int
+) -> None:
+    """What was taken has its gateway's usual status unless noted, and no answer has neither."""
+    took = array("I", [12, 34, 56, Milliseconds.UNKNOWN, Milliseconds.UNKNOWN])
+    statuses = {DeviceNumber(2): 202, DeviceNumber(3): 503}
+    results: list[Result] = ["sent", "sent", "again", "again", "cancelled"]
+    async with database.write() as connection:
+        await outcomes.add(
+            connection,
+            batch(1, 2, 3, 4, 5, gateway=Gateway(gateway)),
+            results,
+            {DeviceNumber(3): "busy", DeviceNumber(4): "reset"},
+            answers=Answers(took, statuses),
+            now=NOW,
+        )
+
+    assert [
+        ("sent", usual, 12),
+        ("sent", 202, 34),
+        ("again", 503, 56),
+        ("again", None, None),
+        ("cancelled", None, None),
+    ] == [
+        (attempt.result, attempt.status, attempt.latency_ms)
+        for device in (1, 2, 3, 4, 5)
+        for attempt in await trace(database, ONE, device)
+    ]
+
+
+async def test_rows_of_releases_before_tell_neither_status_nor_time(database: Database) -> None:
+    """What nobody noted is unknown, and not guessed."""
+    async with database.write() as connection:
+        await outcomes.add(connection, batch(1), ["sent"], {}, now=NOW)
+        await connection.execute(update(tables.outcomes).values(took=None, statuses=None))
+
+    assert [Attempt(1, NOW, "sent", None, None, None)] == await trace(database, ONE, 1)
+
+
+async def test_who_keeps_a_batch_is_told_of_suspicions_in_its_range(database: Database) -> None:
+    """Asked with the same statement: of devices from the first to the last, and no others."""
+    async with database.write() as connection:
+        numbers = [await add_device(connection, InstanceNumber(1)) for _ in range(3)]
+        held = Suspicion(1, NOW, ONE, "BadTopic")
+        await suspicions.keep(connection, {numbers[1]: held})
+
+        told = [
+            await outcomes.add(connection, batch(*some), ["sent"] * len(some), {}, now=NOW)
+            for some in (numbers[:1], numbers[1:2], [numbers[0], numbers[2]], numbers[2:])
+        ]
+
+    assert [False, True, True, False] == told

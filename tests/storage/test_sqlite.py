@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from builders import add_instance, database_in
+from heliograph.errors import ConfigurationError
 from heliograph.storage import instances, migrations
 from heliograph.storage.database import Database
 
@@ -99,3 +100,20 @@ async def test_a_closed_database_does_not_answer(tmp_path: Path) -> None:
     with pytest.raises(OperationalError):
         async with Database.opened(f"sqlite:///{path}"):
             pass
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite:///:memory:", "sqlite://", "sqlite:///", "sqlite:///file::memory:?uri=true"]
+)
+async def test_a_database_without_a_file_is_refused(url: str) -> None:
+    """In memory each connection would have a database of its own: the setting is named."""
+    with pytest.raises(ConfigurationError, match="HELIOGRAPH_DATABASE_URL: SQLite needs a file"):
+        async with Database.opened(url):
+            pass
+
+
+async def test_a_reader_cannot_write(database: Database) -> None:
+    """What is only to read is kept from writing by SQLite itself."""
+    with pytest.raises(OperationalError, match="readonly"):
+        async with database.read() as connection:
+            await add_instance(connection)

@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import socket
+from array import array
 from collections.abc import AsyncIterator
 
 import pytest
@@ -14,7 +15,7 @@ from heliograph.errors import Ambiguous, EgressDenied, NotProcessed, TransportEr
 from heliograph.gateways import apns
 from heliograph.model import ApnsAddress, ApnsMessage, Environment, Gateway
 from heliograph.sandbox import Authority
-from heliograph.transport.client import Client
+from heliograph.transport.client import Client, Destination
 from heliograph.wire import http2
 from heliograph.wire.http import HttpRequest, HttpResponse
 
@@ -242,3 +243,29 @@ async def test_the_operators_authority_is_for_guarded_requests_only(gateways: Ga
     with pytest.raises(NotProcessed):
         await client.send(to(apns_credentials().endpoint or gateways.sandbox.addresses()["apns"]))
     await client.close()
+
+
+async def test_a_reply_tells_how_long_it_took(gateways: Gateways, client: Client) -> None:
+    """Each from when its own request went out; one that is held back takes that much longer."""
+    slow, fast = [await gateways.mint(Gateway.APNS) for _ in range(2)]
+    assert isinstance(slow, ApnsAddress)
+    assert isinstance(fast, ApnsAddress)
+    await gateways.go_wrong({"fault": "slow", "delay_seconds": 0.2, "token": slow.token})
+    origin, prefix = apns.place(gateways.apns, Environment.PRODUCTION)
+    template = apns.template(
+        ApnsMessage(b'{"aps":{}}'),
+        origin=origin,
+        topic=gateways.apns.topic,
+        token=apns.provider_token(gateways.apns, now=gateways.clock()),
+    )
+    values = apns.values(
+        prefix, [slow.token, fast.token], [b"00000000-0000-8000-8000-000000000000"] * 2
+    )
+    took = array("H")
+
+    replies = await client.exchange(
+        Destination(origin, ca=gateways.ca), template, values, took=took
+    )
+
+    assert ([200, 200], 2) == ([getattr(each, "status", each) for each in replies], len(took))
+    assert took[0] >= 190

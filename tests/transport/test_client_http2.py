@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import json
+from array import array
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -16,6 +17,7 @@ from heliograph.sandbox.devices import Platform
 from heliograph.sandbox.server import utc_now
 from heliograph.transport.client import Client, Destination
 from heliograph.transport.connection import Patience
+from heliograph.wire import http2
 from heliograph.wire.http import HttpRequest, HttpResponse
 from transport.scripted import AUTHORITY, Asked, listening, scripted
 from transport.senders import send_all
@@ -251,3 +253,15 @@ async def test_a_reply_is_json_from_google() -> None:
 
     assert 400 <= reply.status < 500
     assert json.loads(reply.body)
+
+
+async def test_replies_over_http1_tell_how_long_they_took() -> None:
+    """There is a time for each, whatever carried it."""
+    async with listening(Http1, None) as port, client_of(AUTHORITY) as client:
+        origin = f"http://127.0.0.1:{port}"
+        template = http2.template("POST", origin, "/", (), b"{}")
+        took = array("H")
+
+        replies = await client.exchange(Destination(origin), template, [(), ()], took=took)
+
+    assert ([201, 201], 2) == ([getattr(each, "status", each) for each in replies], len(took))

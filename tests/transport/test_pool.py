@@ -1,6 +1,7 @@
 """Several connections to one origin, and what happens when they fail."""
 
 import asyncio
+from array import array
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -13,6 +14,7 @@ from heliograph.metrics import Metrics
 from heliograph.sandbox import Authority
 from heliograph.transport.client import Client, Destination
 from heliograph.transport.connection import Patience
+from heliograph.transport.pool import OLDEST, Batch
 from heliograph.wire import http2
 from heliograph.wire.http import HttpRequest, HttpResponse
 from transport.scripted import AUTHORITY, Asked, Connection, ScriptedServer, listening, scripted
@@ -293,3 +295,17 @@ async def test_an_open_connection_is_counted() -> None:
         after = metrics.registry.get_sample_value("heliograph_connections", labels)
 
     assert (1, 0) == (during, after)
+
+
+async def test_time_is_counted_from_when_a_request_went_out() -> None:
+    """Not from when it began to wait; the first of them went out at once."""
+    batch = Batch(http2.template("POST", "https://push.example", "/", (), b""), [()] * 5)
+    now = asyncio.get_running_loop().time()
+    start = batch.age(now)
+
+    batch.went_out(0, 5, now - start / 1000)
+    batch.went_out(1, 2, now + 1)
+    batch.went_out(2, 1, now + 3)
+    batch.ages[:] = array("H", [start + 4000] * 4 + [OLDEST])
+
+    assert [4000 + start, 3000, 1000, 4000 + start, OLDEST] == list(batch.took())

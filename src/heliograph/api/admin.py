@@ -18,10 +18,14 @@ from starlette.routing import Mount, Route, Router
 from heliograph import auth
 from heliograph.api.apns_credentials import convert, describe_apns, read_apns
 from heliograph.api.bodies import check_content_type, read_object
+from heliograph.api.devices import describe as describe_device
+from heliograph.api.devices import describe_stop
+from heliograph.api.devices import show as show_device
 from heliograph.api.problems import Problem, json_response
-from heliograph.api.trace import describe
+from heliograph.api.trace import trace
 from heliograph.errors import InvalidInput
 from heliograph.instances import Instance, Instances, VapidKeyUse
+from heliograph.metrics import Metrics
 from heliograph.model import (
     DeviceId,
     DeviceNumber,
@@ -31,14 +35,13 @@ from heliograph.model import (
     ToInterests,
     ToUsers,
     UserId,
-    gateway_of,
 )
+from heliograph.pipeline.breaker import TRUST
 from heliograph.pipeline.cancel import cancel
 from heliograph.pipeline.fleet import living
 from heliograph.registry import Registry
-from heliograph.storage import devices, outcomes, publishes, work
+from heliograph.storage import publishes, watches
 from heliograph.storage.database import Database
-from heliograph.storage.devices import Device
 from heliograph.storage.lanes import Paused
 from heliograph.storage.publishes import Progress
 from heliograph.storage.workers import WorkerRow
@@ -60,6 +63,7 @@ class Admin:
         instances: Instances,
         registry: Registry,
         *,
+        metrics: Metrics,
         token: str | None,
         alone: WorkerRow | None,
         clock: Callable[[], datetime],
@@ -71,6 +75,7 @@ class Admin:
             database: Where everything is kept.
             instances: Theirs.
             registry: Their devices.
+            metrics: Where to count.
             token: None closes the API.
             alone: This process, if no other can deliver.
             clock: The time.
@@ -78,6 +83,7 @@ class Admin:
         self._database = database
         self._instances = instances
         self._registry = registry
+        self._metrics = metrics
         self._token = token
         self._alone = alone
         self._clock = clock
@@ -93,12 +99,14 @@ class Admin:
             ("DELETE", one, self.delete),
             ("POST", one + "/rotate-key", self.rotate_key),
             ("POST", one + "/vapid/rotate", self.rotate_vapid),
+            ("POST", one + "/resume-pruning", self.resume_pruning),
             ("PUT", one + "/credentials/apns", self.set_apns),
             ("DELETE", one + "/credentials/apns", self.remove_apns),
             ("PUT", one + "/credentials/fcm", self.set_fcm),
             ("DELETE", one + "/credentials/fcm", self.remove_fcm),
             ("GET", one + "/lanes", self.list_lanes),
             ("GET", one + "/devices", self.list_devices),
+            ("GET", one + "/devices/{device}", self.show_device),
             ("POST", one + "/devices/{device}/restore", self.restore_device),
             ("GET", one + "/publishes/{publish}", self.show_publish),
             ("POST", one + "/publishes/{publish}/cancel", self.cancel_publish),
@@ -191,6 +199,14 @@ class Admin:
         await self._instances.rotate_vapid(instance.id)
         return await self.show(request)
 
+    async def resume_pruning(self, request: Request) -> Response:
+        """Let devices be pruned again where that was stopped, and believe gateways for a day."""
+        instance = await self._instance(request)
+        now = self._clock()
+        async with self._database.write() as connection:
+            await watches.trust(connection, instance.number, until=now + TRUST, now=now)
+        return await self.show(request)
+
     # --- credentials -----------------------------------------------------------------
 
     async def set_apns(self, request: Request) -> Response:
@@ -228,7 +244,7 @@ class Admin:
         return json_response({"lanes": [describe_lane(each) for each in paused]})
 
     async def list_devices(self, request: Request) -> Response:
-        """A page of an instance's devices, or of one user's."""
+        """A page of an instance's devices, or of one user's; with ``pruned=true`` those gone."""
         instance = await self._instance(request)
         query = request.query_params
         user = query.get("user")
@@ -239,13 +255,24 @@ class Admin:
         found = await self._registry.page(
             instance.number,
             user=None if user is None else UserId(user),
+            pruned=_flag(query.get("pruned"), "pruned"),
             after=DeviceNumber(after),
             limit=limit + 1,
         )
-        answer: dict[str, Any] = {"devices": [_describe_device(each) for each in found[:limit]]}
+        answer: dict[str, Any] = {"devices": [describe_device(each) for each in found[:limit]]}
         if len(found) > limit:
             answer["next_cursor"] = str(found[limit - 1].number)
         return json_response(answer)
+
+    async def show_device(self, request: Request) -> Response:
+        """One device, living or pruned, and what it is suspected of."""
+        instance = await self._instance(request)
+        device = DeviceId(request.path_params["device"])
+        async with self._database.read() as connection:
+            found = await show_device(connection, instance.number, device)
+        if found is None:
+            raise _not_found("device")
+        return json_response(found)
 
     async def restore_device(self, request: Request) -> Response:
         """Undo a prune; the device, whose user has to log in again."""
@@ -254,7 +281,7 @@ class Admin:
         restored = await self._registry.restore(instance.number, device)
         if restored is None:
             raise _not_found("device")
-        return json_response(_describe_device(restored))
+        return json_response(describe_device(restored))
 
     async def show_publish(self, request: Request) -> Response:
         """How far a publish has come, live."""
@@ -270,7 +297,9 @@ class Admin:
         """Cancel what is left of a publish; its progress, as it is then."""
         instance = await self._instance(request)
         publish = PublishId(request.path_params["publish"])
-        progress = await cancel(self._database, instance.number, publish, now=self._clock())
+        progress = await cancel(
+            self._database, instance.number, publish, metrics=self._metrics, now=self._clock()
+        )
         if progress is None:
             raise _not_found("publish")
         return json_response(describe_progress(progress))
@@ -281,23 +310,9 @@ class Admin:
         device, user = _read_traced(request)
         identity = PublishId(request.path_params["publish"])
         async with self._database.read() as connection:
-            number = await publishes.find_id(connection, instance.number, identity)
-            publish = None if number is None else await publishes.find(connection, number)
-            if publish is None:
-                raise _not_found("publish")
-            known = await devices.known(connection, instance.number, device=device, user=user)
-            waiting = await work.waiting(
-                connection, publish.number, [each.number for each in known]
-            )
-            traces = [
-                describe(
-                    publish,
-                    each,
-                    await outcomes.of_device(connection, publish.number, each.number),
-                    waiting.get(each.number),
-                )
-                for each in known
-            ]
+            traces = await trace(connection, instance.number, identity, device=device, user=user)
+        if traces is None:
+            raise _not_found("publish")
         if user is not None:
             return json_response({"publish_id": identity, "user_id": user, "devices": traces})
         if not traces:
@@ -306,7 +321,12 @@ class Admin:
 
     async def _describe(self, instance: Instance) -> dict[str, Any]:
         keys = await self._instances.vapid_use(instance.number)
-        return _describe(instance) | {"vapid_keys": [_describe_key(each) for each in keys]}
+        async with self._database.read() as connection:
+            stopped = await watches.stopped(connection, instance.number)
+        return _describe(instance) | {
+            "vapid_keys": [_describe_key(each) for each in keys],
+            "pruning_stopped": [describe_stop(lane, watch) for lane, watch in stopped],
+        }
 
     # --- processes -------------------------------------------------------------------
 
@@ -368,6 +388,12 @@ def _number(text: str | None, name: str, *, default: int, most: int) -> int:
     return int(text)
 
 
+def _flag(text: str | None, name: str) -> bool:
+    if text not in (None, "true", "false"):
+        raise InvalidInput(name, "must be true or false")
+    return text == "true"
+
+
 def _read_traced(request: Request) -> tuple[DeviceId | None, UserId | None]:
     """Whose trace is asked for: a device's, or that of all devices of a user."""
     device, user = (request.query_params.get(name) for name in ("device", "user"))
@@ -412,18 +438,6 @@ def _describe_key(key: VapidKeyUse) -> dict[str, Any]:
     }
 
 
-def _describe_device(device: Device) -> dict[str, Any]:
-    """A device without its token, which is as good as a key to its screen."""
-    return {
-        "id": device.id,
-        "gateway": gateway_of(device.address),
-        "user_id": device.user,
-        "metadata": device.metadata,
-        "created_at": device.created_at,
-        "registered_at": device.registered_at,
-    }
-
-
 def describe_lane(paused: Paused) -> dict[str, Any]:
     """A lane that is paused, in the words of the API and of the command line."""
     return {
@@ -441,7 +455,7 @@ def describe_progress(progress: Progress) -> dict[str, Any]:
     """How far a publish has come, in the words of the API and of the command line."""
     return {
         "publish_id": progress.id,
-        "state": _state(progress),
+        "state": progress_state(progress),
         "target": _describe_target(progress.target),
         "accepted_at": progress.accepted_at,
         "expanded_at": progress.expanded_at,
@@ -455,7 +469,8 @@ def describe_progress(progress: Progress) -> dict[str, Any]:
     }
 
 
-def _state(progress: Progress) -> str:
+def progress_state(progress: Progress) -> str:
+    """Whether a publish is under way, or how it has ended."""
     if progress.expanded_at is None or progress.pending:
         return "under way"
     return "finished" if progress.cancelled_at is None else "cancelled"

@@ -1,7 +1,8 @@
 """
 The trace: what became of one publish on one device, and why.
 
-Pure: what was read goes in, an answer's words come out.
+``trace`` reads in one view of the database, so that it is right while the publish runs;
+the rest is pure: what was read goes in, an answer's words come out.
 """
 
 from collections.abc import Sequence
@@ -9,6 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from heliograph.model import DeviceId, InstanceNumber, PublishId, UserId
+from heliograph.storage import devices, outcomes, publishes, work
 from heliograph.storage.devices import Known
 from heliograph.storage.outcomes import Attempt
 from heliograph.storage.publishes import Publish
@@ -24,6 +29,37 @@ class Decision:
     """A gateway's word, or one of ours; None if it needs none."""
     next_attempt_at: datetime | None = None
     """When it is due; None if it is over, or under way now."""
+
+
+async def trace(
+    connection: AsyncConnection,
+    instance: InstanceNumber,
+    identity: PublishId,
+    *,
+    device: DeviceId | None = None,
+    user: UserId | None = None,
+) -> Sequence[dict[str, Any]] | None:
+    """
+    What became of a publish on one device, or on every device of a user.
+
+    Returns:
+        One description for each device that there is; None if there is no such publish.
+    """
+    number = await publishes.find_id(connection, instance, identity)
+    publish = None if number is None else await publishes.find(connection, number)
+    if publish is None:
+        return None
+    known = await devices.known(connection, instance, device=device, user=user)
+    waiting = await work.waiting(connection, publish.number, [each.number for each in known])
+    return [
+        describe(
+            publish,
+            each,
+            await outcomes.of_device(connection, publish.number, each.number),
+            waiting.get(each.number),
+        )
+        for each in known
+    ]
 
 
 def describe(
@@ -43,6 +79,8 @@ def describe(
             {
                 "attempt": each.attempt,
                 "at": each.at,
+                "status": each.status,
+                "latency_ms": each.latency_ms,
                 "result": each.result,
                 "reason": each.reason,
             }

@@ -11,6 +11,7 @@ from typing import Final
 
 from heliograph.logs import Event
 from heliograph.logs import get as log
+from heliograph.metrics import Metrics
 from heliograph.model import InstanceNumber, PublishId
 from heliograph.storage import outcomes, publishes, work
 from heliograph.storage.database import Database
@@ -22,14 +23,27 @@ PUBLISH_CANCELLED: Final = "PublishCancelled"
 
 
 async def cancel(
-    database: Database, instance: InstanceNumber, publish: PublishId, *, now: datetime
+    database: Database,
+    instance: InstanceNumber,
+    publish: PublishId,
+    *,
+    metrics: Metrics | None = None,
+    now: datetime,
 ) -> Progress | None:
     """
     Cancel a publish; one that is over, or cancelled already, stays as it is.
 
+    Args:
+        database: Where.
+        instance: Whose.
+        publish: Which.
+        metrics: Where to count what is over by that; None in a process that nobody asks.
+        now: When.
+
     Returns:
         How far it has come; None if there is no such publish.
     """
+    batches: list[Batch] = []
     async with database.write() as connection:
         number = await publishes.find_id(connection, instance, publish, lock=True)
         if number is None:
@@ -44,4 +58,8 @@ async def cancel(
             if len(batches) < len(waiting):
                 await publishes.mark_expanded(connection, number, now=now)
             log().info(Event.PUBLISH_CANCELLED, publish=publish, cancelled=count)
-        return await publishes.progress(connection, instance, publish)
+        progress = await publishes.progress(connection, instance, publish)
+    if metrics is not None:
+        for batch in batches:
+            metrics.deliveries.labels(batch.gateway, "cancelled").inc(len(batch.devices))
+    return progress

@@ -8,6 +8,7 @@ under the id that it had the first time.
 
 import asyncio
 import time
+from array import array
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Final
@@ -31,6 +32,7 @@ from heliograph.pipeline.couriers.apns import ApnsCourier
 from heliograph.pipeline.couriers.contract import Courier, Outcomes, Parcel
 from heliograph.pipeline.couriers.fcm import FcmCourier
 from heliograph.pipeline.couriers.web import WebCourier
+from heliograph.pipeline.replies import Replies
 from heliograph.storage.devices import Recipient
 from heliograph.storage.publishes import Publish
 from heliograph.transport.client import Client
@@ -85,20 +87,32 @@ class Deliver:
         self._sleep = sleep
 
     async def deliver(
-        self, publish: Publish, instance: Instance, gateway: Gateway, devices: Sequence[Recipient]
+        self,
+        publish: Publish,
+        instance: Instance,
+        gateway: Gateway,
+        devices: Sequence[Recipient],
+        replies: Replies | None = None,
     ) -> dict[DeviceNumber, Outcome]:
-        """Send a publish to devices of one gateway; what each was answered."""
+        """
+        Send a publish to devices of one gateway; what each was answered.
+
+        When, and with which status, is noted in ``replies``.
+        """
         courier = self._courier(publish, instance, gateway)
         if isinstance(courier, Refused):
             return dict.fromkeys((device.number for device in devices), courier)
-        return await self.carry(courier, devices)
+        return await self.carry(courier, devices, replies)
 
-    async def carry(self, courier: Courier, devices: Sequence[Recipient]) -> Outcomes:
+    async def carry(
+        self, courier: Courier, devices: Sequence[Recipient], replies: Replies | None = None
+    ) -> Outcomes:
         """Let a courier send to devices, again where that is free; what each was answered."""
         outcomes: Outcomes = {}
+        replies = replies or Replies()
         left = devices
         for _ in range(SENDS):
-            await self._round(courier, left, outcomes)
+            await self._round(courier, left, outcomes, replies)
             left = [
                 each
                 for each in left
@@ -107,6 +121,7 @@ class Deliver:
             ]
             if not left:
                 break
+            replies.forget(left)
         for device in left:
             outcomes[device.number] = _given_up(outcomes[device.number])
         return outcomes
@@ -146,14 +161,14 @@ class Deliver:
         return self.paces.of(project)
 
     async def _round(
-        self, courier: Courier, devices: Sequence[Recipient], outcomes: Outcomes
+        self, courier: Courier, devices: Sequence[Recipient], outcomes: Outcomes, replies: Replies
     ) -> None:
         """Send to each device once; afterwards each has an outcome."""
         under_way: list[asyncio.Task[None]] = []
         problem: Exception | None = None
         try:
             async for parcel in courier.pack(devices, outcomes):
-                task = asyncio.create_task(self._take(parcel, courier, outcomes))
+                task = asyncio.create_task(self._take(parcel, courier, outcomes, replies))
                 under_way.append(task)
             await asyncio.gather(*under_way)
         except Exception as error:  # noqa: BLE001  (whatever it is, the others were sent)
@@ -168,16 +183,26 @@ class Deliver:
             for device in devices:
                 outcomes.setdefault(device.number, Unavailable(name))
 
-    async def _take(self, parcel: Parcel, courier: Courier, outcomes: Outcomes) -> None:
-        results = await self._client.exchange(parcel.destination, parcel.template, parcel.values)
-        now, accepted, taken = self._clock(), parcel.accepted, parcel.taken
+    async def _take(
+        self, parcel: Parcel, courier: Courier, outcomes: Outcomes, replies: Replies
+    ) -> None:
+        took = array("H")
+        results = await self._client.exchange(
+            parcel.destination, parcel.template, parcel.values, took=took
+        )
+        replies.note_times(parcel.devices, took)
+        now, accepted, usual, taken = self._clock(), parcel.accepted, parcel.usual, parcel.taken
         for device, result in zip(parcel.devices, results, strict=True):
             if not isinstance(result, HttpResponse):
+                replies.note_silence(device.number)
                 outcomes[device.number] = _unsent(courier, result)
-            elif result.status in taken:
+            elif result.status == usual:
                 outcomes[device.number] = accepted
             else:
-                outcomes[device.number] = courier.judge(parcel, device, result, now)
+                replies.note_status(device.number, result.status)
+                is_taken = result.status in taken
+                judged = accepted if is_taken else courier.judge(parcel, device, result, now)
+                outcomes[device.number] = judged
 
 
 def _unsent(courier: Courier, problem: TransportError) -> Outcome:

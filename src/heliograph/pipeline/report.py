@@ -9,6 +9,7 @@ from heliograph.logs import Event
 from heliograph.logs import get as log
 from heliograph.metrics import Metrics
 from heliograph.model import DeviceNumber, Gateway, PauseKind
+from heliograph.pipeline import pruning
 from heliograph.pipeline.lanes import Change, Stop
 from heliograph.pipeline.settle import Settlement
 from heliograph.storage.lanes import Paused
@@ -29,9 +30,7 @@ def report(
         metrics.deliveries.labels(batch.gateway, end).inc(count)
     for kind, count in Counter(map(type, outcomes.values())).items():
         metrics.attempts.labels(batch.gateway, kind.__name__.lower()).inc(count)
-    for number, reason in settlement.pruned.items():
-        metrics.pruned.labels(batch.gateway).inc()
-        log().info(Event.DEVICE_PRUNED, device_number=number, reason=reason)
+    pruning.report(batch, settlement.pruning, metrics)
     different = {id(each): each for each in outcomes.values()}.values()
     if not isinstance(change, Stop):
         _report_refused(batch, different)

@@ -17,8 +17,11 @@ from typing import Final, Literal
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.model import DeviceNumber, End, Environment, Sort
+from heliograph.pipeline.breaker import Tally
 from heliograph.pipeline.cancel import PUBLISH_CANCELLED
 from heliograph.pipeline.lanes import Ask, Change, Resume, Stop, wait
+from heliograph.pipeline.pruning import Pruning, prune
+from heliograph.pipeline.replies import Replies
 from heliograph.pipeline.verdict import Again, Over, Verdict
 from heliograph.storage import devices, lanes, outcomes, publishes, work
 from heliograph.storage.database import Database
@@ -38,8 +41,8 @@ class Settlement:
 
     ends: Mapping[End, int]
     again: int
-    pruned: Mapping[DeviceNumber, str] = field(default_factory=dict)
-    """The devices taken out of service, and the gateway's word for why."""
+    pruning: Pruning = field(default_factory=Pruning)
+    """What was taken out of service."""
     made: Sequence[Batch] = ()
     """The batches of those to be tried again."""
     lane: Literal["paused", "resumed"] | None = None
@@ -51,6 +54,8 @@ async def settle(
     batch: Batch,
     verdicts: Mapping[DeviceNumber, Verdict],
     *,
+    replies: Replies | None = None,
+    tally: Tally | None = None,
     now: datetime,
     change: Change | None = None,
     dice: float = 0.5,
@@ -62,6 +67,8 @@ async def settle(
         database: Where.
         batch: The work, which is gone afterwards.
         verdicts: One for each of its devices.
+        replies: When gateways answered, and with which status.
+        tally: What was attempted while nothing was doomed; it is added to, or taken from.
         now: When.
         change: What it told of its lane; None if that goes on as it did.
         dice: A random number from 0 up to 1, for when a lane that is paused is tried.
@@ -70,22 +77,34 @@ async def settle(
         None, and nothing is stored, if somebody else has settled it already.
     """
     ends, results, special = _summed_up(batch, verdicts)
+    replies, tally = replies or Replies(), tally or Tally()
     async with database.write() as connection:
         if not await work.remove(connection, batch.number):
             return None
-        await outcomes.add(connection, batch, results, _reasons(special), now=now)
+        answers = replies.answers(batch.devices)
+        is_any_suspected = await outcomes.add(
+            connection, batch, results, _reasons(special), answers=answers, now=now
+        )
         again = _to_try_again(special)
         if again and await publishes.is_cancelled(connection, batch.publish):
             ends["cancelled"] += await _cancel(connection, batch, again, now)
             again = {}
         made = await _repeat(connection, batch, again)
         await publishes.add_ends(connection, batch.publish, ends)
-        await devices.hold(connection, _changed(special))
+        pruning = await prune(
+            connection,
+            batch,
+            special,
+            cleared_by=verdicts if is_any_suspected else {},
+            attempted=ends["sent"] + ends["failed"],
+            tally=tally,
+            began_at=replies.began_at,
+            now=now,
+        )
         for environment, found in _found(special).items():
             await devices.remember_environment(connection, found, environment)
-        pruned = await _prune(connection, special, now)
         news = None if change is None else await _change(connection, batch, change, now, dice)
-    return Settlement(ends, len(results) - ends.total(), pruned, made, news)
+    return Settlement(ends, len(results) - ends.total(), pruning, made, news)
 
 
 def _summed_up(
@@ -154,34 +173,6 @@ async def _change(
                 later = now + wait(known.kind, known.probes + 1, asked=asked, dice=dice)
                 await lanes.probe_failed(connection, lane, probe_at=later)
     return None
-
-
-async def _prune(
-    connection: AsyncConnection, verdicts: Mapping[DeviceNumber, Verdict], now: datetime
-) -> dict[DeviceNumber, str]:
-    """Take devices out of service that are gone; those that were, and why."""
-    pruned = {}
-    for number, verdict in verdicts.items():
-        if isinstance(verdict, Over) and verdict.prune is not None:
-            gone = verdict.prune
-            if await devices.prune(
-                connection,
-                number,
-                reason=gone.reason,
-                unless_registered_after=gone.since,
-                now=now,
-            ):
-                pruned[number] = gone.reason
-    return pruned
-
-
-def _changed(verdicts: Mapping[DeviceNumber, Verdict]) -> list[DeviceNumber]:
-    """The devices that verdicts change."""
-    return [
-        number
-        for number, verdict in verdicts.items()
-        if isinstance(verdict, Over) and (verdict.prune or verdict.environment)
-    ]
 
 
 def _found(verdicts: Mapping[DeviceNumber, Verdict]) -> dict[Environment, list[DeviceNumber]]:

@@ -6,7 +6,7 @@ outcome         verdict
 ==============  ====================================================================
 Sent            over: sent; if it was taken where it was not thought to be, that is remembered
 Gone            over: failed, and the device is pruned
-Suspect         over: failed; the device stays, for a wrong setting looks the same
+Suspect         over: failed; the device stays for a while, for a wrong setting looks the same
 Rejected        over: failed; the message is at fault
 Refused         again, until it expires: our credentials are at fault, and may be mended;
                 the attempt does not count, and a lane that is paused keeps it
@@ -67,6 +67,8 @@ class Over:
     reason: str | None = None
     prune: Gone | None = None
     """What the gateway said, if the device is to be taken out of service."""
+    suspicion: str | None = None
+    """The gateway's word, if the device is to be suspected."""
     environment: Environment | None = None
     """Where the device was found to be, if that is to be remembered."""
 
@@ -109,21 +111,21 @@ def verdict(
             return Over("sent", environment=environment)
         case Gone(reason=reason):
             return Over("failed", reason, prune=outcome)
-        case Suspect(reason=reason) | Rejected(reason=reason):
+        case Suspect(reason=reason):
+            return Over("failed", reason, suspicion=reason)
+        case Rejected(reason=reason):
             return Over("failed", reason)
         case Refused(reason=reason) if is_held:
             return _again(now, reason, expires_at, attempt=attempt)
         case Refused(reason=reason):
             # Never a first attempt, for fresh work goes first; but it does not count up.
             return _again(now + REFUSED_WAIT, reason, expires_at, attempt=max(attempt, 2))
+        case Unavailable() | Interrupted() if attempt >= MOST_ATTEMPTS:
+            return Over("failed", f"{outcome.reason}; gave up after {attempt} attempts")
         case Unavailable(reason=reason, retry_after=asked):
-            if attempt >= MOST_ATTEMPTS:
-                return Over("failed", f"{reason}; gave up after {attempt} attempts")
             wait = max(backoff(attempt, dice=dice), min(asked or timedelta(0), LONGEST_ASKED))
             return _again(now + wait, reason, expires_at, attempt=attempt + 1)
         case Interrupted(reason=reason):
-            if attempt >= MOST_ATTEMPTS:
-                return Over("failed", f"{reason}; gave up after {attempt} attempts")
             wait = backoff(attempt, dice=dice)
             return _again(now + wait, reason, expires_at, attempt=attempt + 1)
         case _:

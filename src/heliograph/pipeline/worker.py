@@ -17,11 +17,13 @@ from heliograph.logs import Event
 from heliograph.logs import get as log
 from heliograph.metrics import Metrics
 from heliograph.model import DeviceNumber, Sort
+from heliograph.pipeline.breaker import Tally
 from heliograph.pipeline.cancel import PUBLISH_CANCELLED
 from heliograph.pipeline.deliver import Deliver
 from heliograph.pipeline.expand import expand, finish
 from heliograph.pipeline.hands import Hands
 from heliograph.pipeline.lanes import Ask, Change, Stop, Streaks, judge_probe
+from heliograph.pipeline.replies import Replies
 from heliograph.pipeline.report import report, report_lanes
 from heliograph.pipeline.settle import settle
 from heliograph.pipeline.verdict import (
@@ -100,6 +102,7 @@ class Worker:
         self._dice = dice
         self._sleep = sleep
         self._streaks = Streaks()
+        self._tally = Tally()
 
     async def run(self, stop: asyncio.Event, *, time_to_finish: timedelta = TIME_TO_FINISH) -> None:
         """Work until told to stop; then finish what is under way, and hand the rest back."""
@@ -177,11 +180,14 @@ class Worker:
             if publish is None:
                 log().info(Event.BATCH_ABANDONED, work=batch.number)
                 return []  # its instance was deleted, and the work with it
-            decided, outcomes, change = await self._verdicts(batch, publish)
+            replies = Replies(began_at=self._clock())
+            decided, outcomes, change = await self._verdicts(batch, publish, replies)
             settlement = await settle(
                 self._database,
                 batch,
                 decided,
+                replies=replies,
+                tally=self._tally,
                 now=self._clock(),
                 change=change,
                 dice=self._dice(),
@@ -196,7 +202,7 @@ class Worker:
         return settlement.made
 
     async def _verdicts(
-        self, batch: Batch, publish: Publish
+        self, batch: Batch, publish: Publish, replies: Replies
     ) -> tuple[dict[DeviceNumber, Verdict], dict[DeviceNumber, Outcome], Change | None]:
         """Deliver what is still worth delivering; a verdict for each device, and on the lane."""
         numbers = cast("list[DeviceNumber]", batch.devices.tolist())
@@ -212,7 +218,7 @@ class Worker:
             present = await devices.still_addressed(
                 connection, batch.instance, publish.target, batch.gateway, batch.devices
             )
-        outcomes = await self._deliver.deliver(publish, instance, batch.gateway, present)
+        outcomes = await self._deliver.deliver(publish, instance, batch.gateway, present, replies)
         answers = outcomes.values()
         change = (
             judge_probe(answers) if _is_probe(batch) else self._streaks.judge(batch.lane, answers)

@@ -4,7 +4,7 @@ import json
 import sys
 from array import array
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import BigInteger, Dialect, Integer, LargeBinary, Text
 from sqlalchemy.types import TypeDecorator
@@ -87,9 +87,43 @@ class Numbers(TypeDecorator["array[int]"]):
         return _little_endian(array("q", value))
 
 
+class Milliseconds(TypeDecorator["array[int]"]):
+    """
+    Many short times in one value: two bytes each, in the order given.
+
+    ``UNKNOWN`` stands for one that nobody measured; what is longer than ``LONGEST`` is
+    kept as that.
+    """
+
+    impl = LargeBinary
+    cache_ok = True
+
+    UNKNOWN: Final = 0xFFFF
+    LONGEST: Final = 0xFFFE
+
+    def process_bind_param(self, value: "array[int] | None", dialect: Dialect) -> bytes | None:
+        """Little-endian 16-bit integers, from an array of any type."""
+        del dialect
+        if value is None:
+            return None
+        try:
+            return _little_endian(array("H", value)).tobytes()
+        except OverflowError:
+            unknown, longest = self.UNKNOWN, self.LONGEST
+            short = [each if each <= longest or each == unknown else longest for each in value]
+            return _little_endian(array("H", short)).tobytes()
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> "array[int] | None":
+        """An array of type ``H``."""
+        del dialect
+        if value is None:
+            return None
+        return _little_endian(array("H", value))
+
+
 def _little_endian(numbers: "array[int]") -> "array[int]":
     if sys.byteorder == "little":
         return numbers
-    swapped = array("q", numbers)
+    swapped = array(numbers.typecode, numbers)
     swapped.byteswap()
     return swapped

@@ -44,8 +44,9 @@ class Database:
                 that they are.
 
         Raises:
-            ConfigurationError: PostgreSQL cannot be reached, migrations are missing, or a
-                newer program has changed the tables in a way that this one does not survive.
+            ConfigurationError: PostgreSQL cannot be reached, SQLite is given no file, migrations
+                are missing, or a newer program has changed the tables in a way that this one
+                does not survive.
         """
         engine = Postgres(url) if url.startswith(POSTGRES) else Sqlite(url)
         database = cls(engine)

@@ -22,6 +22,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    or_,
     select,
     union,
     update,
@@ -51,8 +52,21 @@ from heliograph.storage.tables import devices, interests, users
 
 
 @dataclass(frozen=True, slots=True)
+class Prune:
+    """Why a device is out of service."""
+
+    at: datetime
+    reason: str
+    """Its gateway's word."""
+    gone_since: datetime | None
+    """Since when it is gone, as its gateway says; None if it did not say."""
+    is_quarantine: bool
+    """Whether it was not said to be gone, but suspected too often."""
+
+
+@dataclass(frozen=True, slots=True)
 class Device:
-    """A living device."""
+    """A device; a living one unless it says so."""
 
     number: DeviceNumber
     id: DeviceId
@@ -62,6 +76,8 @@ class Device:
     created_at: datetime
     registered_at: datetime
     """When its address was last given to us, which proves that it was alive then."""
+    prune: Prune | None = None
+    """Why it is out of service; None if it lives."""
 
 
 class ApnsRecipient(NamedTuple):
@@ -145,6 +161,14 @@ async def find(
     return None if row is None else _read(row)
 
 
+async def find_any(
+    connection: AsyncConnection, instance: InstanceNumber, device: DeviceId
+) -> Device | None:
+    """The device with this id, living or pruned; None if there is none."""
+    row = (await connection.execute(_every(instance).where(devices.c.id == device))).first()
+    return None if row is None else _read(row)
+
+
 async def find_address(
     connection: AsyncConnection, instance: InstanceNumber, address: Address
 ) -> DeviceNumber | None:
@@ -176,6 +200,17 @@ async def hold(connection: AsyncConnection, numbers: Iterable[DeviceNumber]) -> 
         some = ordered[start : start + _NUMBERS_PER_STATEMENT]
         rows = select(devices.c.number).where(devices.c.number.in_(some))
         await locks.hold_rows(connection, rows.order_by(devices.c.number))
+
+
+async def hold_either(
+    connection: AsyncConnection, instance: InstanceNumber, device: DeviceId, address: Address
+) -> None:
+    """Let nobody else change the device with an id, or the one at an address."""
+    rows = select(devices.c.number).where(
+        devices.c.instance_number == instance,
+        or_(devices.c.id == device, devices.c.address_digest == address_digest(address)),
+    )
+    await locks.hold_rows(connection, rows.order_by(devices.c.number))
 
 
 async def number_of(
@@ -233,11 +268,13 @@ async def page(
     instance: InstanceNumber,
     *,
     user: UserId | None = None,
+    pruned: bool = False,
     after: DeviceNumber = DeviceNumber(0),
     limit: int,
 ) -> Sequence[Device]:
-    """Living devices in the order they were made, those after a number."""
-    query = _living(instance).where(devices.c.number > after)
+    """Living devices, or pruned ones, in the order they were made, those after a number."""
+    which = devices.c.pruned_at.is_not(None) if pruned else devices.c.pruned_at.is_(None)
+    query = _every(instance).where(which, devices.c.number > after)
     if user is not None:
         query = query.where(users.c.id == user)
     rows = await connection.execute(query.order_by(devices.c.number).limit(limit))
@@ -292,8 +329,7 @@ async def renew(
         number,
         metadata=metadata,
         registered_at=now,
-        pruned_at=None,
-        prune_reason=None,
+        **_UNPRUNED,
         user_number=case((devices.c.pruned_at.is_(None), devices.c.user_number)),
         **columns,
     )
@@ -332,12 +368,30 @@ async def remove(connection: AsyncConnection, number: DeviceNumber) -> None:
     await connection.execute(delete(devices).where(devices.c.number == number))
 
 
+async def registered(
+    connection: AsyncConnection, numbers: Iterable[DeviceNumber]
+) -> dict[DeviceNumber, datetime]:
+    """When each of these devices registered last, of those that live."""
+    ordered = sorted(numbers)
+    found: dict[DeviceNumber, datetime] = {}
+    for start in range(0, len(ordered), _NUMBERS_PER_STATEMENT):
+        query = select(devices.c.number, devices.c.registered_at).where(
+            devices.c.number.in_(ordered[start : start + _NUMBERS_PER_STATEMENT]),
+            devices.c.pruned_at.is_(None),
+        )
+        for number, instant in await connection.execute(query):
+            found[DeviceNumber(number)] = instant
+    return found
+
+
 async def prune(
     connection: AsyncConnection,
     number: DeviceNumber,
     *,
     reason: str,
     unless_registered_after: datetime | None,
+    gone_since: datetime | None = None,
+    is_quarantine: bool = False,
     now: datetime,
 ) -> bool:
     """
@@ -347,8 +401,10 @@ async def prune(
         connection: The transaction.
         number: The device.
         reason: The gateway's word for it.
-        unless_registered_after: When the gateway says that it died; a registration since
-            then proves it alive. None if the gateway did not say.
+        unless_registered_after: A registration since then proves it alive; None if nothing
+            would.
+        gone_since: When the gateway says that it died, if it did.
+        is_quarantine: Whether it was not said to be gone, but suspected too often.
         now: When.
 
     Returns:
@@ -357,7 +413,14 @@ async def prune(
     query = update(devices).where(devices.c.number == number, devices.c.pruned_at.is_(None))
     if unless_registered_after is not None:
         query = query.where(devices.c.registered_at <= unless_registered_after)
-    pruned = await connection.execute(query.values(pruned_at=now, prune_reason=reason))
+    pruned = await connection.execute(
+        query.values(
+            pruned_at=now,
+            prune_reason=reason,
+            gone_since=gone_since,
+            is_quarantined=is_quarantine,
+        )
+    )
     return pruned.rowcount == 1
 
 
@@ -380,7 +443,7 @@ async def restore(
             devices.c.id == device,
             devices.c.pruned_at.is_not(None),
         )
-        .values(pruned_at=None, prune_reason=None, user_number=None)
+        .values(**_UNPRUNED, user_number=None)
     )
     return await find(connection, instance, device)
 
@@ -462,6 +525,9 @@ async def still_addressed(
 
 
 _NUMBERS_PER_STATEMENT = 1000
+_UNPRUNED: Final[dict[str, None]] = dict.fromkeys(
+    ("pruned_at", "prune_reason", "gone_since", "is_quarantined")
+)
 
 
 # Neither query below asks for the devices of the instance. A user's devices and the
@@ -517,10 +583,14 @@ def _is_addressed(
 
 
 def _living(instance: InstanceNumber) -> Select[Any]:
+    return _every(instance).where(devices.c.pruned_at.is_(None))
+
+
+def _every(instance: InstanceNumber) -> Select[Any]:
     return (
         select(devices, users.c.id.label("user_id"))
         .outerjoin(users, users.c.number == devices.c.user_number)
-        .where(devices.c.instance_number == instance, devices.c.pruned_at.is_(None))
+        .where(devices.c.instance_number == instance)
     )
 
 
@@ -571,7 +641,15 @@ def _read(row: Row[Any]) -> Device:
         metadata=row.metadata,
         created_at=row.created_at,
         registered_at=row.registered_at,
+        prune=_prune(row),
     )
+
+
+def _prune(row: Row[Any]) -> Prune | None:
+    if row.pruned_at is None:
+        return None
+    is_quarantine = bool(row.is_quarantined)
+    return Prune(row.pruned_at, row.prune_reason or "", row.gone_since, is_quarantine)
 
 
 def _address(row: Row[Any]) -> Address:

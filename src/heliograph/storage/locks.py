@@ -5,7 +5,7 @@ They hold until the transaction ends. On SQLite they do nothing and cost nothing
 write transaction is alone from its beginning.
 
 Deadlocks are avoided by an order: an instance, then an address, then devices by their
-number, then a user.
+number, then a user or the watch over a lane.
 """
 
 from hashlib import blake2b

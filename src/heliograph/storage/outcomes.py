@@ -1,15 +1,17 @@
 """Queries on outcomes: what came of each batch, in one row."""
 
+from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from sqlalchemy import insert, select
+from sqlalchemy import Row, bindparam, exists, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from heliograph.model import DeviceNumber, PublishNumber
-from heliograph.storage.tables import outcomes
+from heliograph.model import DeviceNumber, Gateway, PublishNumber
+from heliograph.storage.columns import Milliseconds
+from heliograph.storage.tables import outcomes, suspicions
 from heliograph.storage.work import Batch
 
 Result = Literal["sent", "failed", "expired", "cancelled", "again"]
@@ -37,6 +39,34 @@ class Attempt:
     result: Result
     reason: str | None
     """The gateway's word for it; None when it was sent."""
+    status: int | None = None
+    """The HTTP status of its answer; None if none came, or nobody noted it."""
+    latency_ms: int | None = None
+    """How long the answer took, up to 65,534; None as for the status."""
+
+
+USUAL_STATUS: Final = {Gateway.APNS: 200, Gateway.FCM: 200, Gateway.WEB: 201}
+"""What a gateway answers when it takes a message: not kept for each device."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What came back from the gateway, besides what it means; of one batch."""
+
+    took: "array[int] | None" = None
+    """Milliseconds for each device, in their order; None if nobody measured."""
+    statuses: Mapping[DeviceNumber, int] = field(default_factory=dict)
+    """Those that were not the gateway's usual one for "taken"."""
+
+
+NO_ANSWERS: Final = Answers()
+
+# Made once: to make a statement costs more than to run it.
+_KEEP: Final = insert(outcomes).returning(
+    exists().where(
+        suspicions.c.device_number.between(bindparam("first_suspect"), bindparam("last_suspect"))
+    )
+)
 
 
 async def add(
@@ -45,16 +75,29 @@ async def add(
     results: Sequence[Result],
     reasons: Mapping[DeviceNumber, str],
     *,
+    answers: Answers = NO_ANSWERS,
     now: datetime,
-) -> None:
-    """Keep what came of a batch: a result for each of its devices, in their order."""
-    await connection.execute(
-        insert(outcomes).values(
+) -> bool:
+    """
+    Keep what came of a batch: a result for each of its devices, in their order.
+
+    Returns:
+        Whether any device in their range is under suspicion. It is asked in the same
+        statement, because almost always nobody is.
+    """
+    found = await connection.scalar(
+        _KEEP,
+        {
             **_columns(batch, now),
-            ends=_letters(results),
-            reasons={str(number): reason for number, reason in reasons.items()} or None,
-        )
+            "ends": _letters(results),
+            "reasons": _by_name(reasons),
+            "took": answers.took,
+            "statuses": _by_name(answers.statuses),
+            "first_suspect": batch.devices[0],
+            "last_suspect": batch.devices[-1],
+        },
     )
+    return bool(found)
 
 
 async def add_cancelled(
@@ -83,15 +126,29 @@ async def of_device(
         )
         .order_by(outcomes.c.number)
     )
-    attempts = []
-    for row in await connection.execute(query):
-        if device in row.devices:
-            place = 0 if len(row.ends) == 1 else row.devices.index(device)
-            result = _RESULTS[row.ends[place]]
-            reasons = row.reasons or {}
-            reason = reasons.get(str(device), reasons.get(_EVERY))
-            attempts.append(Attempt(row.attempt, row.settled_at, result, reason))
-    return attempts
+    return [_read(row, device) for row in await connection.execute(query) if device in row.devices]
+
+
+def _read(row: Row[Any], device: DeviceNumber) -> Attempt:
+    place, name = row.devices.index(device), str(device)
+    result = _RESULTS[row.ends if len(row.ends) == 1 else row.ends[place]]
+    reasons, statuses = row.reasons or {}, row.statuses or {}
+    took = Milliseconds.UNKNOWN if row.took is None else row.took[place]
+    is_answered = took != Milliseconds.UNKNOWN
+    usual = USUAL_STATUS[Gateway(row.gateway)] if result == "sent" and is_answered else None
+    return Attempt(
+        attempt=row.attempt,
+        at=row.settled_at,
+        result=result,
+        reason=reasons.get(name, reasons.get(_EVERY)),
+        status=statuses.get(name, usual),
+        latency_ms=took if is_answered else None,
+    )
+
+
+def _by_name(values: Mapping[DeviceNumber, object]) -> dict[str, object] | None:
+    """JSON's keys are text; nothing is kept of nothing."""
+    return {str(number): value for number, value in values.items()} or None
 
 
 def _letters(results: Sequence[Result]) -> str:

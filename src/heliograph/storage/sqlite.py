@@ -8,7 +8,7 @@ never wait.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from threading import Thread
 from typing import Any, Final
@@ -18,6 +18,9 @@ from sqlalchemy import Connection, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+from heliograph.config import variable
+from heliograph.errors import ConfigurationError
 
 _READERS: Final = 4
 _BUSY_TIMEOUT_SECONDS: Final = 30
@@ -30,13 +33,24 @@ class Sqlite:
     is_shared: Final = False
 
     def __init__(self, address: str) -> None:
-        """Prepare engines; nothing is opened yet, but the file's folder is made."""
+        """
+        Prepare engines; nothing is opened yet, but the file's folder is made.
+
+        Raises:
+            ConfigurationError: The address names no file: a database in memory would be
+                another one for each connection.
+        """
         url = make_url(address).set(drivername="sqlite+aiosqlite")
-        if url.database:
-            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        if not url.database or ":memory:" in url.database:
+            raise ConfigurationError(
+                f"{variable('database_url')}: SQLite needs a file: sqlite:///path"
+            )
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
         self._threads: set[Thread] = set()
         self.writer = self._engine(url, begin="BEGIN IMMEDIATE", connections=1)
-        self.reader = self._engine(url, begin="BEGIN", connections=_READERS)
+        self.reader = self._engine(
+            url, begin="BEGIN", connections=_READERS, pragmas=("query_only=ON",)
+        )
 
     async def reach(self) -> None:
         """Nothing: a file that cannot be opened says so itself."""
@@ -52,7 +66,9 @@ class Sqlite:
             if thread.is_alive():
                 await asyncio.to_thread(thread.join, _LAST_WORDS_SECONDS)
 
-    def _engine(self, url: URL, *, begin: str, connections: int) -> AsyncEngine:
+    def _engine(
+        self, url: URL, *, begin: str, connections: int, pragmas: Sequence[str] = ()
+    ) -> AsyncEngine:
         async def connect() -> aiosqlite.Connection:
             # The driver would begin transactions of its own; we do that.
             connection = aiosqlite.connect(
@@ -66,7 +82,7 @@ class Sqlite:
             self._threads = {each for each in self._threads if each.is_alive()} | {thread}
             return await connection
 
-        return _engine(url, connect, begin=begin, connections=connections)
+        return _engine(url, connect, begin=begin, connections=connections, pragmas=pragmas)
 
 
 def _engine(
@@ -75,6 +91,7 @@ def _engine(
     *,
     begin: str,
     connections: int,
+    pragmas: Sequence[str],
 ) -> AsyncEngine:
     engine = create_async_engine(
         url,
@@ -90,7 +107,7 @@ def _engine(
     def configure(connection: Any, _record: Any) -> None:
         cursor = connection.cursor()
         # FULL: a commit survives a power cut, not only a crash of the process.
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", *pragmas):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 

@@ -11,11 +11,13 @@ secret is sealed before it arrives here (``wire/seal.py``).
 
     instances ─┬─ users ──────┐
                ├─ vapid_keys ─┤
-               ├─ devices ────┴─ interests
+               ├─ devices ────┼─ interests
+               │              └─ suspicions    of devices that may be dead
+               ├─ watches                      how much was pruned lately, by lane
                ├─ idempotency_keys
-               ├─ lanes                     those that are paused
-               └─ publishes ─┬─ work        what is still to do, leased
-                             └─ outcomes    what was done, one row a batch
+               ├─ lanes                        those that are paused
+               └─ publishes ─┬─ work           what is still to do, leased
+                             └─ outcomes       what was done, one row a batch
 
 Four stand by themselves. Processes share what they must not have twice: *provider_tokens*,
 *workers* and *fcm_projects*; *required_revisions* tells an old program that it is too old.
@@ -35,7 +37,14 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from heliograph.storage.columns import Instant, Json, Numbers, Serial, Sortable
+from heliograph.storage.columns import (
+    Instant,
+    Json,
+    Milliseconds,
+    Numbers,
+    Serial,
+    Sortable,
+)
 
 metadata = MetaData(
     naming_convention={
@@ -109,9 +118,45 @@ devices = Table(
     Column("registered_at", Instant, nullable=False),
     Column("pruned_at", Instant),
     Column("prune_reason", Text),
+    # Since when its gateway says that it is gone, if it said so.
+    Column("gone_since", Instant),
+    # Whether it was only suspected, too often; None means no.
+    Column("is_quarantined", Boolean),
     UniqueConstraint("instance_number", "id"),
     UniqueConstraint("instance_number", "address_digest"),
     sqlite_autoincrement=True,
+)
+
+# Devices whose address was refused in a way that a wrong setting would explain as well.
+# One that was sent to, or registers again, is above suspicion.
+suspicions = Table(
+    "suspicions",
+    metadata,
+    Column("device_number", ForeignKey("devices.number", ondelete="CASCADE"), primary_key=True),
+    Column("refusals", Integer, nullable=False),
+    Column("since", Instant, nullable=False),
+    # The last publish that was counted: each counts once, however often it was tried.
+    Column("publish_number", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+# What would have been pruned of each lane lately, so that a wrong setting cannot empty it.
+watches = Table(
+    "watches",
+    metadata,
+    Column(
+        "instance_number",
+        ForeignKey("instances.number", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("gateway", Text, primary_key=True),
+    # Empty where the lane has none: a key's columns are never NULL.
+    Column("environment", Text, primary_key=True),
+    Column("began_at", Instant, nullable=False),
+    Column("attempted", BigInteger, nullable=False),
+    Column("doomed", BigInteger, nullable=False),
+    Column("stopped_at", Instant),
+    Column("trusted_until", Instant),
 )
 
 interests = Table(
@@ -230,6 +275,11 @@ outcomes = Table(
     # Why, for each device that was not sent: {"<device number>": "<reason>"},
     # or {"*": "<reason>"} for all of them.
     Column("reasons", Json),
+    # How long each device's answer took; None in rows of the releases that did not ask.
+    Column("took", Milliseconds),
+    # The HTTP status of each answer that was not its gateway's usual one for "taken":
+    # {"<device number>": <status>}.
+    Column("statuses", Json),
     Index(None, "publish_number", "first_device"),
     sqlite_autoincrement=True,
 )

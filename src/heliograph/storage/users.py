@@ -50,6 +50,9 @@ async def remove(connection: AsyncConnection, instance: InstanceNumber, user: Us
     )
     if number is None:
         return 0
+    # In order, as everybody does who holds several.
+    own = select(devices.c.number).where(devices.c.user_number == number)
+    await locks.hold_rows(connection, own.order_by(devices.c.number))
     removed = await connection.execute(delete(devices).where(devices.c.user_number == number))
     await connection.execute(delete(users).where(users.c.number == number))
     return int(removed.rowcount)

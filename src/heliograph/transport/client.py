@@ -10,6 +10,7 @@ import asyncio
 import os
 import ssl
 import tempfile
+from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,7 +115,12 @@ class Client:
         return result
 
     async def exchange(
-        self, destination: Destination, template: Template, values: Sequence[Sequence[bytes]]
+        self,
+        destination: Destination,
+        template: Template,
+        values: Sequence[Sequence[bytes]],
+        *,
+        took: "array[int] | None" = None,
     ) -> list[HttpResponse | TransportError]:
         """
         Exchange many requests to one destination for their replies, many at once.
@@ -123,6 +129,8 @@ class Client:
             destination: Where they go.
             template: What they have in common; its origin is the destination's.
             values: For each request, what it has of its own.
+            took: An empty array of type ``H``, which is given the milliseconds that each reply
+                took since its request went out. Where none came, the number means nothing.
 
         Returns:
             For each request what ``send`` would have returned or raised, in their order.
@@ -135,9 +143,13 @@ class Client:
             try:
                 self._pool(destination).submit(batch)
             except ValueError as problem:
-                return [NotProcessed(str(problem))] * len(values)
+                for number in range(len(values)):
+                    batch.end(number, NotProcessed(str(problem)))
             await batch.done
-        return await self._with_http1(destination, batch)
+        results = await self._with_http1(destination, batch)
+        if took is not None:
+            took += batch.took()
+        return results
 
     async def close(self) -> None:
         """Close every connection."""
@@ -220,11 +232,16 @@ class Client:
         except ValueError as problem:
             return [NotProcessed(type(problem).__name__)] * len(batch.results)
 
+        loop = asyncio.get_running_loop()
+
         async def result(number: int) -> HttpResponse | TransportError:
             known = batch.results[number]
             if not isinstance(known, SpeaksHttp1):
                 return known
-            return await connections.send(http2.request(batch.template, batch.values[number]))
+            batch.went_out(number, 1, loop.time())
+            reply = await connections.send(http2.request(batch.template, batch.values[number]))
+            batch.ages[number] = batch.age(loop.time())
+            return reply
 
         return await asyncio.gather(*[result(number) for number in range(len(batch.results))])
 

@@ -11,6 +11,7 @@ Connections to one origin, and the requests that wait for a place on them.
 
 import asyncio
 import itertools
+from array import array
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,10 @@ _LONGEST_PAUSE: Final = 60.0
 """Seconds between openings that fail; each is twice the last."""
 
 
+OLDEST: Final = 0xFFFE
+"""The longest time that is told, in milliseconds."""
+
+
 class SpeaksHttp1(Exception):  # noqa: N818  (it is news rather than an error)
     """The origin has chosen another protocol than HTTP/2."""
 
@@ -58,7 +63,18 @@ _NOT_YET: Final = NotProcessed("not sent yet")
 class Batch:
     """Requests of one template that were sent together; they are numbered from 0."""
 
-    __slots__ = ("done", "left", "needs_http1", "results", "sends", "template", "values")
+    __slots__ = (
+        "_began",
+        "_went_out",
+        "ages",
+        "done",
+        "left",
+        "needs_http1",
+        "results",
+        "sends",
+        "template",
+        "values",
+    )
 
     def __init__(self, template: Template, values: Sequence[Sequence[bytes]]) -> None:
         """Wait for as many results as there are values."""
@@ -70,7 +86,36 @@ class Batch:
         """Whether a result is ``SpeaksHttp1``."""
         self.sends: dict[int, int] = {}
         """How often a request has gone out in vain, if it has."""
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.ages = array("H", bytes(2 * len(values)))
+        """Milliseconds from the beginning to each reply, up to ``OLDEST``."""
+        self._went_out: list[tuple[int, int, int]] = []
+        loop = asyncio.get_running_loop()
+        self._began = loop.time()
+        self.done: asyncio.Future[None] = loop.create_future()
+
+    def age(self, now: float) -> int:
+        """Milliseconds since the beginning, at a time of the event loop; up to ``OLDEST``."""
+        return min(round((now - self._began) * 1000), OLDEST)
+
+    def went_out(self, first: int, count: int, now: float) -> None:
+        """Note when some requests in a row went out, if not at once; the last time counts."""
+        if age := self.age(now):
+            self._went_out.append((first, count, age))
+
+    def took(self) -> "array[int]":
+        """
+        Milliseconds from when each request went out to its reply.
+
+        ``OLDEST`` if the reply came later than that after the beginning; if none came, the
+        number means nothing.
+        """
+        if not self._went_out:
+            return self.ages
+        began = array("H", bytes(2 * len(self.ages)))
+        for first, count, age in self._went_out:
+            began[first : first + count] = array("H", (age,)) * count
+        replied = zip(self.ages, began, strict=True)
+        return array("H", [at if at == OLDEST else max(at - out, 0) for at, out in replied])
 
     def end(self, number: int, result: Result) -> None:
         """Keep the result of one request; each has one."""
@@ -93,6 +138,8 @@ class _Group:
     batch: Batch
     requests: list[tuple[Key, Sequence[bytes]]]
     """By batch and number, which is all that is needed to send again."""
+    first: int
+    """The number of the first; those of the others follow one after another."""
     since: float
     taken: int = 0
 
@@ -153,10 +200,10 @@ class Pool:
     def submit(self, batch: Batch) -> None:
         """Send the requests of a batch as soon as there is room for them."""
         keys = zip(itertools.repeat(batch), itertools.count())
-        self._wait(list(zip(keys, batch.values)), batch)  # noqa: B905  (the first is endless)
+        self._wait(list(zip(keys, batch.values)), batch, 0)  # noqa: B905  (the first is endless)
 
-    def _wait(self, requests: list[tuple[Key, Sequence[bytes]]], batch: Batch) -> None:
-        self._waiting.append(_Group(batch, requests, self._loop.time()))
+    def _wait(self, requests: list[tuple[Key, Sequence[bytes]]], batch: Batch, first: int) -> None:
+        self._waiting.append(_Group(batch, requests, first, self._loop.time()))
         if self._feed_soon is None:  # once for all that is submitted in one go
             self._feed_soon = self._loop.call_soon(self._feed)
 
@@ -196,6 +243,7 @@ class Pool:
             if not group.batch.done.cancelled():
                 requests = group.requests[group.taken : group.taken + room]
                 taken = link.send(group.batch.template, requests)
+                group.batch.went_out(group.first + group.taken, taken, self._loop.time())
                 group.taken += taken
                 room -= taken
                 if not taken:
@@ -205,9 +253,13 @@ class Pool:
         link.flush()
 
     def _ended(self, ended: list[tuple[Key, End]]) -> None:
+        now, known, ages, age = self._loop.time(), None, array("H"), 0
         for (batch, number), end in ended:
             if type(end) is HttpResponse:
+                if batch is not known:
+                    known, ages, age = batch, batch.ages, batch.age(now)
                 batch.results[number] = end  # as ``end`` does, for there is one for every device
+                ages[number] = age
                 batch.left -= 1
                 if not batch.left:
                     batch.finish()
@@ -221,7 +273,7 @@ class Pool:
         if sends >= SENDS or self._is_closed:
             batch.end(number, NotProcessed(end.reason, said=end.debug))
             return
-        self._wait([((batch, number), batch.values[number])], batch)
+        self._wait([((batch, number), batch.values[number])], batch, number)
 
     # --- links -----------------------------------------------------------------------
 

@@ -29,6 +29,8 @@ class Parcel:
     accepted: Outcome = SENT
     """What it means if a device's request is taken, which a reply with ``taken`` says."""
     taken: Container[int] = frozenset({200})
+    usual: int = 200
+    """The one among ``taken`` that is hardly ever another (``outcomes.USUAL_STATUS``)."""
 
 
 class Courier(Protocol):

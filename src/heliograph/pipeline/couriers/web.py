@@ -8,9 +8,10 @@ from typing import Final, cast
 from heliograph.encryption.bodies import Encryption
 from heliograph.gateways import webpush
 from heliograph.gateways.contract import Outcome, Refused, Suspect, Unavailable
-from heliograph.model import VapidKeys, WebAddress, WebMessage
+from heliograph.model import Gateway, VapidKeys, WebAddress, WebMessage
 from heliograph.pipeline.couriers.contract import Outcomes, Parcel
 from heliograph.storage.devices import Recipient, WebRecipient
+from heliograph.storage.outcomes import USUAL_STATUS
 from heliograph.transport.client import Destination
 from heliograph.transport.tokens import VapidTokens
 from heliograph.wire import http2
@@ -122,6 +123,7 @@ class WebCourier:
             devices,
             written,
             taken=webpush.TAKEN,
+            usual=USUAL_STATUS[Gateway.WEB],
         )
 
 
