@@ -39,6 +39,7 @@ from heliograph.pipeline.accept import Accept
 from heliograph.pipeline.deliver import Deliver
 from heliograph.pipeline.worker import Worker
 from heliograph.queue.database import DatabaseQueue
+from heliograph.queue.opening import queue_of
 from heliograph.registry import Registry
 from heliograph.serving import Tls, address_of, bind, collect_rarely, serving, stop_signals
 from heliograph.storage.database import SQLITE, Database
@@ -98,7 +99,10 @@ async def product(settings: Settings, *, extra_ca: str | None = None) -> AsyncIt
             stack.enter_context(_only_one(settings))
         database, instances = await stack.enter_async_context(storage(settings))
         client = await stack.enter_async_context(outgoing(settings, metrics, extra_ca))
-        queue = DatabaseQueue(database, now)
+        leases = DatabaseQueue(database, now)
+        queue = await stack.enter_async_context(
+            queue_of(settings, database, leases, metrics, clock=now)
+        )
         registry = Registry(
             database,
             clock=now,
@@ -142,7 +146,7 @@ async def product(settings: Settings, *, extra_ca: str | None = None) -> AsyncIt
             routes=[
                 *beams.routes(),
                 *admin.routes(),
-                *health.routes(metrics, ping=database.ping),
+                *health.routes(metrics, ping=database.ping, is_queue_there=lambda: queue.is_there),
             ],
             exception_handlers={
                 Problem: answer_problem,
@@ -151,7 +155,7 @@ async def product(settings: Settings, *, extra_ca: str | None = None) -> AsyncIt
         )
         app.router.redirect_slashes = False  # SDKs take a redirection for an answer
         if not database.is_shared:  # in a shared one they may be those of the living
-            await queue.reclaim()
+            await leases.reclaim()
         yield Product(Doorkeeper(app, metrics), instances, worker)
 
 
