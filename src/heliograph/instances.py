@@ -35,6 +35,7 @@ from heliograph.storage import instances as rows
 from heliograph.storage import lanes, vapid_keys
 from heliograph.storage.database import Database
 from heliograph.storage.instances import InstanceRow
+from heliograph.storage.lanes import Paused
 from heliograph.wire import jws, vapid
 from heliograph.wire.seal import Seal
 
@@ -222,6 +223,11 @@ class Instances:
             )
             for pair in reversed(pairs)
         ]
+
+    async def paused_lanes(self, instance: InstanceNumber) -> Sequence[Paused]:
+        """The lanes of an instance that are paused."""
+        async with self._database.read() as connection:
+            return await lanes.paused(connection, instance)
 
     async def change(
         self,
