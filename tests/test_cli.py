@@ -3,23 +3,32 @@
 import asyncio
 import json
 from asyncio import to_thread
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import structlog
 from typer.testing import CliRunner, Result
 
-from builders import apns_certificate, apns_credentials
+from builders import MINUTE, NOW, apns_certificate, apns_credentials
 from heliograph import __version__
 from heliograph.app import storage
 from heliograph.cli import commands, main
 from heliograph.client.device import AsyncPushNotifications
 from heliograph.config import Settings
-from heliograph.model import ApnsIdentity, InstanceId
-from heliograph.storage import migrations
+from heliograph.model import ApnsIdentity, Gateway, InstanceId, Lane, PauseKind
+from heliograph.storage import lanes, migrations
 from processes import heliograph
 from support import ADMIN_TOKEN
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """Commands set up logging, which is global; leave it as it was."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
@@ -103,6 +112,36 @@ def test_an_instance_shows_what_it_sends_to_apple_with(folder: Path) -> None:
     assert ["com.example.app"] * 2 == [each["apns"] for each in shown]
     assert "ABC123DEFG" == shown[0]["apns_key"]
     assert "3000-01-01T00:00:00+00:00" == shown[1]["apns_certificate_until"]
+
+
+def test_an_instance_shows_which_lanes_are_paused(folder: Path) -> None:
+    """With the gateway's word for it, and when it is tried again."""
+
+    async def pause(instance: str) -> None:
+        async with storage(Settings(data_dir=folder)) as (database, instances):
+            found = await instances.find(instance)
+            assert found is not None
+            lane = Lane(found.number, Gateway.FCM, None)
+            async with database.write() as connection:
+                await lanes.pause(
+                    connection, lane, PauseKind.REFUSED, "No", now=NOW, probe_at=NOW + MINUTE
+                )
+
+    made = json_of("instance", "create", "Shop")["instance_id"]
+    before = json_of("instance", "show", made)["paused_lanes"]
+    asyncio.run(pause(made))
+
+    assert [] == before
+    assert [
+        {
+            "gateway": "fcm",
+            "environment": "",
+            "kind": "refused",
+            "reason": "No",
+            "paused_at": "2026-01-02T03:04:05+00:00",
+            "probe_at": "2026-01-02T03:05:05+00:00",
+        }
+    ] == json_of("instance", "show", made)["paused_lanes"]
 
 
 def test_deleting_asks_first(folder: Path) -> None:

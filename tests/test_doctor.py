@@ -4,11 +4,12 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from builders import (
+    MINUTE,
     NOW,
     Gateways,
     apns_certificate,
@@ -20,10 +21,19 @@ from heliograph.app import storage
 from heliograph.config import Settings
 from heliograph.doctor import Finding, examine, judge_certificate
 from heliograph.instances import Instances
-from heliograph.model import ApnsIdentity, FcmCredentials, InstanceId
+from heliograph.model import (
+    ApnsIdentity,
+    Environment,
+    FcmCredentials,
+    Gateway,
+    InstanceId,
+    Lane,
+    PauseKind,
+)
 from heliograph.sandbox import Authority, provider_certificate
 from heliograph.sandbox.devices import AppleEnvironment
 from heliograph.sandbox.provider_certificate import BOTH
+from heliograph.storage import lanes
 
 PRODUCTION, SANDBOX = AppleEnvironment.PRODUCTION, AppleEnvironment.SANDBOX
 
@@ -124,6 +134,25 @@ async def test_a_certificate_that_apple_does_not_take_is_a_fault(
     finding = await found(settings, "shop: APNs")
 
     assert ("fault", True) == (finding.grade, finding.sentence.startswith("cannot be reached: "))
+
+
+@pytest.mark.parametrize(
+    "kind, grade", [(PauseKind.REFUSED, "fault"), (PauseKind.UNAVAILABLE, "warning")]
+)
+async def test_a_lane_that_is_paused_is_told(
+    tmp_path: Path, kind: PauseKind, grade: Literal["fault", "warning"]
+) -> None:
+    """Since when, why, and when it is tried again; only a refusal is the operator's to mend."""
+    settings = settings_of(tmp_path)
+    async with storage(settings) as (database, instances):
+        lane = Lane((await instances.create("shop")).number, Gateway.APNS, Environment.SANDBOX)
+        async with database.write() as connection:
+            await lanes.pause(connection, lane, kind, "No", now=NOW, probe_at=NOW + MINUTE)
+
+    finding = await found(settings, "shop: APNs sandbox lane")
+
+    sentence = f"paused since 2026-01-02 03:04 UTC ({kind}): No; tried again at 03:05:05"
+    assert Finding("shop: APNs sandbox lane", grade, sentence) == finding
 
 
 DAY = timedelta(days=1)

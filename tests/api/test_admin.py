@@ -12,8 +12,9 @@ from httpx import Response
 
 from api import credentials
 from api.beams.words import ALERT, Beams, problem
-from builders import NOW
-from heliograph.storage import devices
+from builders import MINUTE, NOW
+from heliograph.model import Environment, Gateway, Lane, PauseKind
+from heliograph.storage import devices, lanes
 from heliograph.storage.database import Database
 from support import ADMIN, in_process
 
@@ -60,6 +61,7 @@ CALLS: Final = [
     ("DELETE", "/credentials/apns"),
     ("PUT", "/credentials/fcm"),
     ("DELETE", "/credentials/fcm"),
+    ("GET", "/lanes"),
     ("GET", "/devices"),
     ("POST", "/devices/x/restore"),
     ("GET", "/publishes/x"),
@@ -515,6 +517,36 @@ async def test_a_body_says_that_it_is_json(operator: Operator) -> None:
 
 
 # --- devices -------------------------------------------------------------------------
+
+
+async def test_paused_lanes_are_listed(operator: Operator) -> None:
+    """Those of the instance, with the gateway's word for why, and when each is tried again."""
+    before = (await operator.ask("GET", "/lanes")).json()
+    lane = Lane(operator.beams.instance.number, Gateway.APNS, Environment.SANDBOX)
+    async with (
+        Database.opened(f"sqlite:///{operator.beams.folder}/heliograph.db") as database,
+        database.write() as connection,
+    ):
+        await lanes.pause(
+            connection, lane, PauseKind.REFUSED, "BadTopic", now=NOW, probe_at=NOW + MINUTE
+        )
+
+    after = (await operator.ask("GET", "/lanes")).json()
+
+    assert {"lanes": []} == before
+    assert {
+        "lanes": [
+            {
+                "gateway": "apns",
+                "environment": "sandbox",
+                "kind": "refused",
+                "reason": "BadTopic",
+                "paused_at": "2026-01-02T03:04:05Z",
+                "probe_at": "2026-01-02T03:05:05Z",
+                "probes": 0,
+            }
+        ]
+    } == after
 
 
 async def test_devices_are_listed_without_their_tokens(operator: Operator) -> None:

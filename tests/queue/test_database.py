@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 
 from builders import NOW, SECOND, Clock, add_instance, add_publish
-from heliograph.model import Sort, WorkNumber
+from heliograph.model import DeviceNumber, Gateway, Lane, PauseKind, Sort, WorkNumber
 from heliograph.queue.database import LEASE, DatabaseQueue
-from heliograph.storage import work
+from heliograph.storage import lanes, work
 from heliograph.storage.database import Database
 
 
@@ -124,6 +124,26 @@ async def test_waiting_ends_with_an_announcement(queue: DatabaseQueue) -> None:
     assert waiting.done()
 
 
+@pytest.mark.parametrize("steps", range(4))
+async def test_a_stop_that_comes_with_an_announcement_is_heard(
+    queue: DatabaseQueue, steps: int
+) -> None:
+    """Whoever waits is woken and cancelled in one moment; the cancellation is not lost."""
+
+    async def wait_again_and_again() -> None:
+        while True:
+            await queue.wait()
+
+    waiting = asyncio.create_task(wait_again_and_again())
+    await asyncio.sleep(0.05)  # it may be anywhere: what is asked for is that it ends
+    await queue.announce([])
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    waiting.cancel()
+
+    assert (set(), True) == ((await asyncio.wait([waiting], timeout=10))[1], waiting.cancelled())
+
+
 async def test_work_announced_before_the_wait_is_not_slept_through(
     database: Database, queue: DatabaseQueue
 ) -> None:
@@ -151,3 +171,69 @@ async def test_waiting_goes_on_while_there_is_no_reason_to_look(
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
+
+
+async def test_an_announcement_tells_of_which_sorts(
+    database: Database, queue: DatabaseQueue
+) -> None:
+    """Whoever waits need not look for what there is nothing new of."""
+    await put(database)
+    (expansion,) = await queue.take(Sort.SMALL, 10)
+    await queue.announce([expansion])
+    some = await asyncio.wait_for(queue.wait(), 1)
+    await queue.announce([])
+    every = await asyncio.wait_for(queue.wait(), 1)
+
+    assert ({Sort.SMALL}, set(Sort)) == (some, every)
+
+
+async def test_work_that_somebody_else_has_taken_is_lost(
+    database: Database, queue: DatabaseQueue, clock: Clock
+) -> None:
+    """Who was away for longer than a lease is told, and cannot hand it back any more."""
+    await put(database)
+    works = await queue.take(Sort.SMALL, 10)
+    clock.advance(LEASE)
+    other = DatabaseQueue(database, clock)
+    theirs = await other.take(Sort.SMALL, 10)
+    lost = await queue.extend(works)
+    await queue.hand_back(works)
+
+    assert (works, [], []) == (lost, await other.extend(theirs), await taken(queue))
+
+
+async def test_instances_have_their_turn_take_by_take(
+    database: Database, queue: DatabaseQueue
+) -> None:
+    """One hand at a time, each instance's comes around."""
+    async with database.write() as connection:
+        for number in (1, 2):
+            instance = await add_instance(connection, number)
+            for _ in range(2):
+                publish = await add_publish(connection, instance)
+                await work.add_expansion(connection, publish, instance, now=NOW)
+
+    order = [(await queue.take(Sort.SMALL, 1))[0].instance for _ in range(4)]
+
+    assert [1, 2, 1, 2] == order
+
+
+async def test_a_probe_that_takes_long_is_not_taken_by_another(
+    database: Database, queue: DatabaseQueue, clock: Clock
+) -> None:
+    """With each sign of life the lane is left alone for another while."""
+    async with database.write() as connection:
+        instance = await add_instance(connection)
+        publish = await add_publish(connection, instance)
+        lane = Lane(instance, Gateway.APNS, None)
+        for device in (1, 2):
+            await work.add_batch(
+                connection, publish, *lane, [DeviceNumber(device)], attempt=1, due_at=NOW
+            )
+        await lanes.pause(connection, lane, PauseKind.REFUSED, "No", now=NOW, probe_at=NOW)
+    probes = await queue.take(Sort.SMALL, 10)
+    clock.advance(LEASE - SECOND)
+    lost = await queue.extend(probes)
+    clock.advance(LEASE - SECOND)
+
+    assert (1, [], []) == (len(probes), lost, await taken(queue))

@@ -76,7 +76,7 @@ async def test_work_is_read_as_it_was_written(database: Database) -> None:
         await work.add_expansion(connection, PUBLISH, INSTANCE, now=NOW)
     number = await put(database, 3, 5, 2**40, attempt=4)
 
-    batch, expansion = await take(database)
+    expansion, batch = await take(database)
 
     assert Expansion(WorkNumber(1), PUBLISH, INSTANCE, 0) == expansion
     assert (

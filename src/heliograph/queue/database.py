@@ -150,7 +150,9 @@ class DatabaseQueue:
         """Return when there may be work: after an announcement, or when some falls due."""
         nap = await self._nap()
         try:
-            await asyncio.wait_for(self._news.wait(), nap)
+            # Not ``wait_for``: up to Python 3.11 it forgets a cancellation that comes with news.
+            async with asyncio.timeout(nap):
+                await self._news.wait()
             sorts = frozenset(self._announced)
         except TimeoutError:
             sorts = frozenset(Sort)
