@@ -92,12 +92,19 @@ class DatabaseQueue:
         async with self._database.write() as connection:
             return await turns.of_paused(connection, sort, limit, terms, besides=besides)
 
-    async def claim(self, numbers: Sequence[WorkNumber]) -> Sequence[Work]:
-        """Hold those of some work that are due and in nobody's hand."""
+    async def claim(
+        self, numbers: Collection[WorkNumber], *, besides: Collection[Lane] = ()
+    ) -> Sequence[Work]:
+        """Hold those of some work that are due, in nobody's hand and of lanes that go on."""
         now = self._clock()
         async with self._database.write() as connection:
-            return await work.claim(
-                connection, numbers, holder=self._holder, now=now, until=now + LEASE
+            return await work.claim_open(
+                connection,
+                numbers,
+                holder=self._holder,
+                now=now,
+                until=now + LEASE,
+                besides=besides,
             )
 
     async def extend(self, works: Collection[Work]) -> Collection[Work]:

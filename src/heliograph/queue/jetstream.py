@@ -25,9 +25,8 @@ from heliograph.queue.broker import NO_RESPONDERS, Broker, status
 from heliograph.queue.database import LEASE, DatabaseQueue
 from heliograph.queue.lines import Drawn, Lines
 from heliograph.queue.tickets import Names, Ticket, ticket
-from heliograph.storage import lanes, standings
+from heliograph.storage import standings
 from heliograph.storage.database import Database
-from heliograph.storage.standings import Standing
 from heliograph.storage.work import Batch, Expansion, Work
 
 ACK_WAIT: Final = LEASE + timedelta(seconds=5)
@@ -217,27 +216,32 @@ class JetStreamQueue:
 
     async def _claim(self, drawn: Sequence[Drawn], besides: Collection[Lane]) -> Sequence[Work]:
         """Lease what tickets are for, if it is there to be had; what to do with the others."""
-        by_number = await self._without_doubles(drawn)
-        now, closed = self._clock(), [lanes.key(lane) for lane in besides]
+        left = await self._without_doubles(drawn)
         try:
-            async with self._database.read() as connection:
-                found = await standings.of(connection, by_number)
-            wanted = [
-                number
-                for number, each in by_number.items()
-                if await self._is_wanted(each, found.get(number), closed, now)
-            ]
-            claimed = await self._leases.claim(wanted) if wanted else []
+            claimed = await self._leases.claim(left, besides=besides)
+            for piece in claimed:
+                self._held[_ticket(piece)] = left.pop(piece.number)
+            if left:
+                await self._dispose_of(left)
         except BaseException:
-            for each in by_number.values():
-                await self._lines.refuse(each, _ASIDE.total_seconds())
+            for each in left.values():
+                await self._put_aside(each, _ASIDE)
             raise
-        for piece in claimed:
-            self._held[_ticket(piece)] = by_number.pop(piece.number)
-        for number in wanted:
-            if number in by_number:  # somebody was faster, or is about to be
-                await self._put_aside(by_number[number], _ASIDE)
         return claimed
+
+    async def _dispose_of(self, left: dict[WorkNumber, Drawn]) -> None:
+        """Do what is right with tickets for work that is not to be had now."""
+        now = self._clock()
+        async with self._database.read() as connection:
+            found = await standings.of(connection, left)
+        for number, drawn in left.items():
+            standing = found.get(number)
+            if standing is None or standing.is_paused:
+                await self._lines.acknowledge(drawn)  # done; or there will be another ticket
+            elif standing.free_at > now:
+                await self._put_aside(drawn, standing.free_at - now)
+            else:  # its lane has enough of our hands, or somebody else is just taking it
+                await self._put_aside(drawn, _ASIDE)
 
     async def _without_doubles(self, drawn: Sequence[Drawn]) -> dict[WorkNumber, Drawn]:
         """One ticket for each piece of work: of an expansion's steps, the last."""
@@ -248,20 +252,6 @@ class JetStreamQueue:
                 await self._lines.acknowledge(kept[each.ticket.number])
             kept[each.ticket.number] = each
         return {each.ticket.number: kept[each.ticket.number] for each in drawn}
-
-    async def _is_wanted(
-        self, drawn: Drawn, standing: Standing | None, closed: Collection[int], now: datetime
-    ) -> bool:
-        """Whether to claim what a ticket is for; if not, it has been disposed of."""
-        if standing is None or standing.is_paused:
-            await self._lines.acknowledge(drawn)  # done; or there will be another ticket
-        elif standing.free_at > now:
-            await self._put_aside(drawn, standing.free_at - now)
-        elif standing.lane in closed:
-            await self._put_aside(drawn, _ASIDE)
-        else:
-            return True
-        return False
 
     async def _put_aside(self, drawn: Drawn, rest: timedelta) -> None:
         await self._lines.refuse(drawn, min(rest, self._longest_rest).total_seconds())

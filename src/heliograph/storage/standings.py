@@ -22,8 +22,6 @@ from heliograph.storage.tables import work
 class Standing:
     """How a piece of work stands."""
 
-    lane: int
-    """``lanes.key`` of its lane."""
     free_at: datetime
     """From when on it can be taken: when it is due, and in nobody's hand."""
     is_paused: bool
@@ -46,7 +44,6 @@ async def of(
     rows = await connection.execute(
         select(
             work.c.number,
-            work.c.lane,
             work.c.due_at,
             work.c.leased_until,
             paused_lanes.c.lane.is_not(None).label("is_paused"),
@@ -56,7 +53,7 @@ async def of(
     )
     return {
         WorkNumber(row.number): Standing(
-            row.lane, max(row.due_at, row.leased_until or row.due_at), row.is_paused
+            max(row.due_at, row.leased_until or row.due_at), row.is_paused
         )
         for row in rows
     }
