@@ -39,7 +39,7 @@ _SWEPT: Final = 64
 _LOOKS: Final = 4
 """How often to draw again if tickets were for nothing; no more, for those may come back."""
 
-_LONGEST_NAP: Final = timedelta(seconds=5)
+_LONGEST_NAP: Final = _SWEEP_EVERY
 
 _PATIENCE: Final = timedelta(seconds=1)
 """How long NATS may take to accept tickets; who commits work waits for no longer."""
