@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from builders import (
     EVERYTHING,
     HOLDER,
+    MINUTE,
     NOW,
     Workshop,
     add_device,
@@ -28,16 +29,19 @@ from builders import (
 from heliograph.instances import Instance
 from heliograph.model import (
     Address,
+    ApnsMessage,
     DeviceNumber,
     Environment,
     Gateway,
     Messages,
+    Sort,
+    WebMessage,
 )
 from heliograph.pipeline.expand import expand, lanes
 from heliograph.storage import devices, tables, work
 from heliograph.storage.database import Database
 from heliograph.storage.devices import Addressed
-from heliograph.storage.work import Batch, Expansion
+from heliograph.storage.work import LARGE_PUBLISH, Batch, Expansion
 
 
 async def step(workshop: Workshop, *, page_size: int) -> bool:
@@ -243,3 +247,39 @@ def test_lanes_keep_the_order() -> None:
         (Gateway.WEB, None): [2],
         (Gateway.APNS, Environment.PRODUCTION): [7],
     } == lanes(page)
+
+
+async def test_a_publish_is_large_from_a_thousand_devices_on(workshop: Workshop) -> None:
+    """Its batches are then, and what is left of its target; before that nobody can know."""
+    instance = await workshop.instance()
+    await crowd(workshop, instance, *[apns_address() for _ in range(3)])
+    await workshop.publish(instance, to_users("alice"))
+    async with workshop.database.write() as connection:  # as if it had come so far
+        await connection.execute(tables.publishes.update().values(targeted=LARGE_PUBLISH - 2))
+    made: list[list[tuple[type, Sort]]] = []
+    for _ in range(2):
+        (expansion,) = [x for x in await workshop.take(100) if isinstance(x, Expansion)]
+        works = await expand(workshop.database, expansion, page_size=1, now=workshop.clock())
+        made.append([(type(each), each.sort) for each in works])
+
+    assert [
+        [(Batch, Sort.SMALL), (Expansion, Sort.SMALL)],
+        [(Batch, Sort.LARGE), (Expansion, Sort.LARGE)],
+    ] == made
+
+
+async def test_a_batch_knows_when_its_message_expires(workshop: Workshop) -> None:
+    """So that whoever keeps it waiting can tell without reading the message."""
+    instance = await workshop.instance()
+    await crowd(workshop, instance, apns_address(), web_address())
+    life = Messages(
+        apns=ApnsMessage(b"{}", expiration=int((NOW + MINUTE).timestamp())),
+        web=WebMessage(b"x", ttl_seconds=30),
+    )
+    await workshop.publish(instance, to_users("alice"), life)
+
+    await step(workshop, page_size=100)
+
+    assert {Gateway.APNS: NOW.replace(microsecond=0) + MINUTE, Gateway.WEB: NOW + MINUTE / 2} == {
+        each.gateway: each.expires_at for each in await batches(workshop)
+    }

@@ -31,15 +31,18 @@ from heliograph.model import (
     ApnsAddress,
     DeviceNumber,
     Environment,
+    PauseKind,
     PublishId,
     PublishNumber,
+    Sort,
 )
 from heliograph.pipeline.expand import expand
+from heliograph.pipeline.lanes import Ask, Change, Resume, Stop
 from heliograph.pipeline.settle import settle
 from heliograph.pipeline.verdict import Again, Over, Verdict
-from heliograph.storage import devices, outcomes, tables
+from heliograph.storage import devices, lanes, outcomes, tables
 from heliograph.storage.outcomes import Attempt, Result
-from heliograph.storage.work import Batch, Expansion
+from heliograph.storage.work import Batch, Errand, Expansion
 
 SENT = Over("sent")
 LATER = NOW + MINUTE
@@ -304,3 +307,75 @@ async def test_the_counts_add_up_at_every_commit(
     async with workshop.database.write() as connection:
         await connection.execute(delete(tables.work))
     assert all(story)
+
+
+# --- lanes ---------------------------------------------------------------------------
+
+
+async def paused(workshop: Workshop) -> list[tuple[PauseKind, datetime, int]]:
+    async with workshop.database.read() as connection:
+        return [(each.kind, each.probe_at, each.probes) for each in await lanes.paused(connection)]
+
+
+async def test_a_lane_is_paused_with_the_outcomes_that_tell_of_it(workshop: Workshop) -> None:
+    """What is held stays as fresh as it was, and only the first to say so has news."""
+    _, _, batch, numbers = await under_way(workshop, size=2)
+    held = dict.fromkeys(numbers, Again(NOW, "No", 1))
+    stop = Stop(PauseKind.REFUSED, "No")
+
+    first = await settle(workshop.database, batch, held, now=NOW, change=stop)
+    late = await settle(workshop.database, batch, held, now=NOW, change=stop)
+
+    assert first is not None
+    assert ("paused", None) == (first.lane, late)
+    assert [(Sort.SMALL, 1)] == [(each.sort, each.attempt) for each in first.made]
+    assert [(PauseKind.REFUSED, NOW + timedelta(minutes=1), 0)] == await paused(workshop)
+
+
+@pytest.mark.parametrize(
+    "change, news, left",
+    [
+        (Resume(), "resumed", []),
+        (Ask(), None, [(PauseKind.UNAVAILABLE, NOW, 0)]),
+        (
+            Stop(PauseKind.UNAVAILABLE, "x"),
+            None,
+            [(PauseKind.UNAVAILABLE, NOW + timedelta(seconds=7.5), 1)],
+        ),
+        (
+            Stop(PauseKind.REFUSED, "x"),
+            "paused",
+            [(PauseKind.REFUSED, NOW + timedelta(minutes=1), 0)],
+        ),
+    ],
+)
+async def test_what_a_probe_finds_out_is_stored(
+    workshop: Workshop,
+    change: Change,
+    news: str | None,
+    left: list[tuple[PauseKind, datetime, int]],
+) -> None:
+    """The lane goes on, is tried again at once or later, or is paused for a graver reason."""
+    _, _, batch, (one,) = await under_way(workshop, size=1)
+    async with workshop.database.write() as connection:
+        await lanes.pause(
+            connection, batch.lane, PauseKind.UNAVAILABLE, "x", now=NOW, probe_at=LATER
+        )
+
+    probe = replace(batch, errand=Errand.PROBE)
+    settlement = await settle(workshop.database, probe, {one: SENT}, now=NOW, change=change)
+
+    assert settlement is not None
+    assert (news, left) == (settlement.lane, await paused(workshop))
+
+
+async def test_work_that_is_tried_again_is_never_fresh(workshop: Workshop) -> None:
+    """It goes to other hands, and knows when it expires as before."""
+    _, _, batch, (one,) = await under_way(workshop, size=1)
+
+    settlement = await settle(workshop.database, batch, {one: Again(LATER, "x", 2)}, now=NOW)
+
+    assert settlement is not None
+    assert [(Sort.AGAIN, batch.expires_at)] == [
+        (each.sort, each.expires_at) for each in settlement.made
+    ]

@@ -24,10 +24,12 @@ from heliograph.pipeline.verdict import (
     LONGEST_ASKED,
     LONGEST_WAIT,
     MOST_ATTEMPTS,
+    MOST_FAILURES,
     REFUSED_WAIT,
     Again,
     Over,
     Verdict,
+    after_failure,
     backoff,
     expires_at,
     is_expired,
@@ -279,3 +281,20 @@ def test_a_delivery_is_past_its_time(
 ) -> None:
     """A delivery expires with its message; one that should be tried once is tried once."""
     assert answer == is_expired(NOW + life, accepted_at=NOW, attempt=attempt, now=NOW + age)
+
+
+def test_what_a_paused_lane_keeps_is_due_when_it_goes_on() -> None:
+    """No attempt is counted, and what is fresh stays fresh; unless it is worth nothing by now."""
+    held = [
+        verdict(Refused("x"), attempt=1, expires_at=end, now=NOW, dice=0.5, is_held=True)
+        for end in (LATER, NOW)
+    ]
+
+    assert [Again(NOW, "x", 1), Over("expired", "x")] == held
+
+
+def test_work_that_fails_by_our_fault_rests_longer_each_time() -> None:
+    """From ten seconds on, twice as long, up to a quarter of an hour."""
+    rests = [after_failure(failures) for failures in range(1, MOST_FAILURES)]
+
+    assert [10, 20, 40, 80, 160, 320, 640, 900, 900] == [each.total_seconds() for each in rests]
