@@ -144,14 +144,20 @@ async def sweep(queue: Queue) -> None:
 
 @asynccontextmanager
 async def jetstream_queue(
-    database: Database, clock: Clock, server: Nats, name: str, **more: Any
+    database: Database,
+    clock: Clock,
+    server: Nats,
+    name: str,
+    *,
+    ack_wait: timedelta = ACK_WAIT,
+    **more: Any,
 ) -> AsyncIterator[JetStreamQueue]:
     names = Names(name)
     settings: dict[str, Any] = {"sweep_every": None, "longest_rest": REST}
     queue = JetStreamQueue(
         DatabaseQueue(database, clock),
         database,
-        Broker(Address.parse(server.url), names, ack_wait=ACK_WAIT),
+        Broker(Address.parse(server.url), names, ack_wait=ack_wait),
         names,
         more.pop("metrics", Metrics()),
         clock=clock,
