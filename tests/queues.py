@@ -164,6 +164,7 @@ async def jetstream_queue(
         **(settings | more),
     )
     await queue.open()
+    await queue.wait()  # a new connection is a reason to look, once
     try:
         yield queue
     finally:

@@ -252,7 +252,6 @@ async def test_what_comes_for_hands_that_are_full_goes_to_others(
     ):
         stage = Stage(shared_database, clock, nobody, full)
         await full.take(Sort.SMALL, 1)
-        await full.wait()  # for the connection, which is new
         waiting = asyncio.create_task(full.wait())
         await stage.put(instance=1)
         await asyncio.wait_for(waiting, 10)  # so that requests stood, and stand at other lines
