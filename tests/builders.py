@@ -62,6 +62,7 @@ from heliograph.model import (
 from heliograph.pipeline.accept import Accept
 from heliograph.pipeline.deliver import Deliver
 from heliograph.pipeline.worker import Worker
+from heliograph.queue.contract import Queue
 from heliograph.queue.database import DatabaseQueue
 from heliograph.registry import Registry
 from heliograph.sandbox import provider_certificate
@@ -470,6 +471,8 @@ class Workshop:
     clock: Clock
     metrics: Metrics = field(default_factory=Metrics)
     random: Callable[[int], bytes] = field(default_factory=randomness)
+    another_queue: Queue | None = None
+    """Where work comes from, if that is not the database."""
 
     def __post_init__(self) -> None:
         self.instances = Instances(
@@ -478,7 +481,8 @@ class Workshop:
         self.registry = Registry(
             self.database, clock=self.clock, randomness=self.random, max_devices_per_user=100
         )
-        self.queue = DatabaseQueue(self.database, self.clock)
+        self.leases = DatabaseQueue(self.database, self.clock)
+        self.queue: Queue = self.another_queue or self.leases
         self.accept = Accept(
             self.database, self.queue, self.metrics, clock=self.clock, randomness=self.random
         )

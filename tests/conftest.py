@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 import structlog
 
+import jetstream as brokers
 import postgres as servers
 from builders import migrated_in
 from heliograph.storage.database import Database
+from jetstream import Nats
 from postgres import ENGINES, Postgres
 
 
@@ -53,3 +55,10 @@ async def shared_url(postgres: Postgres) -> AsyncIterator[str]:
 async def shared_database(shared_url: str) -> AsyncIterator[Database]:
     async with Database.opened(shared_url) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def nats() -> Iterator[Nats]:
+    """A NATS server for all tests that leave it alive; each has a name of its own there."""
+    with brokers.running() as server:
+        yield server

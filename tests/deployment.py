@@ -48,7 +48,7 @@ def settings_problem(environment: Mapping[str, str], folder: Path) -> str | None
     ours = {
         name: str(folder / Path(value).name) if value.rpartition("/")[2] in SECRETS else value
         for name, value in environment.items()
-        if name.startswith(config.PREFIX) and "QUEUE_URL" not in name  # until NATS is merged
+        if name.startswith(config.PREFIX)
     }
     try:
         config.load(ours)

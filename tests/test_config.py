@@ -242,7 +242,11 @@ def test_any_unknown_name_is_an_error_and_no_crash(name: str) -> None:
         ("master_key", "too-short"),
         ("admin_token", ""),
         ("database_url", "mysql://localhost/heliograph"),
-        ("queue_url", "nats://localhost"),
+        ("queue_url", "amqp://localhost"),
+        ("queue_url", "nats://localhost"),  # with SQLite, which is for one process
+        ("queue_name", "a.b"),
+        ("queue_name", ""),
+        ("queue_replicas", "2"),
         ("tls_cert_file", "cert.pem"),
         ("tls_key_file", "key.pem"),
     ],

@@ -19,7 +19,7 @@ from builders import (
 )
 from heliograph.app import storage
 from heliograph.config import Settings
-from heliograph.doctor import Finding, examine, judge_certificate, judge_workers
+from heliograph.doctor import Finding, examine, examine_queue, judge_certificate, judge_workers
 from heliograph.instances import Instances
 from heliograph.model import (
     ApnsIdentity,
@@ -30,11 +30,13 @@ from heliograph.model import (
     Lane,
     PauseKind,
 )
+from heliograph.queue.opening import broker
 from heliograph.sandbox import Authority, provider_certificate
 from heliograph.sandbox.devices import AppleEnvironment
 from heliograph.sandbox.provider_certificate import BOTH
 from heliograph.storage import lanes
 from heliograph.storage.workers import WorkerRow
+from jetstream import Nats, until
 
 PRODUCTION, SANDBOX = AppleEnvironment.PRODUCTION, AppleEnvironment.SANDBOX
 
@@ -373,3 +375,46 @@ async def test_examining_often_does_not_change_the_token(
     ]
 
     assert [["ok"], ["ok"]] == grades
+
+
+# --- queue ---------------------------------------------------------------------------
+
+
+async def test_the_queue_is_examined(nats: Nats) -> None:
+    """Where work goes through NATS, that is tried; what was given up is shown."""
+    name = next(nats.names)
+    settings = Settings(database_url="postgresql:///none", queue_url=nats.url, queue_name=name)
+    first = await examine_queue(settings)
+    opened = broker(settings)
+    await opened.open()
+    await opened.bury([b'{"work":1}'])
+    count = 0
+
+    async def is_kept() -> bool:
+        nonlocal count
+        count, _ = await opened.dead_letters()
+        return count == 1
+
+    await until(is_kept)
+    await opened.close()
+
+    assert [Finding("queue", "ok", "NATS has our streams; 0 tickets wait")] == first
+    assert [
+        *first,
+        Finding("dead letters", "warning", '1 given up lately, the last: {"work":1}'),
+    ] == await examine_queue(settings)
+
+
+async def test_a_queue_that_cannot_be_reached_is_a_fault() -> None:
+    """The setting is named, the password is not; without the setting there is nothing to say."""
+    url = "nats://me:secret@127.0.0.1:1"
+    settings = Settings(database_url="postgresql:///none", queue_url=url)
+
+    (finding,) = await examine_queue(settings)
+
+    assert ("fault", True, False) == (
+        finding.grade,
+        "HELIOGRAPH_QUEUE_URL" in finding.sentence,
+        "secret" in finding.sentence,
+    )
+    assert [] == await examine_queue(Settings())

@@ -43,8 +43,10 @@ from heliograph.pipeline.accept import Accept
 from heliograph.pipeline.deliver import Deliver
 from heliograph.pipeline.fleet import Fleet
 from heliograph.pipeline.worker import Worker
+from heliograph.queue.contract import Queue
 from heliograph.queue.database import DatabaseQueue
 from heliograph.queue.news import news_of
+from heliograph.queue.opening import queue_of
 from heliograph.registry import Registry
 from heliograph.serving import Tls, address_of, bind, collect_rarely, serving, stop_signals
 from heliograph.storage.database import SQLITE, Database
@@ -126,9 +128,17 @@ async def product(
         database, instances = await stack.enter_async_context(storage(settings))
         us = WorkerRow(secrets.token_hex(8), socket.gethostname(), __version__, now(), now())
         news = await stack.enter_async_context(news_of(database))
-        queue = DatabaseQueue(database, now, news=news)
+        leases = DatabaseQueue(database, now, news=news)
+        queue = await stack.enter_async_context(
+            queue_of(settings, database, leases, metrics, clock=now)
+        )
         routes: list[BaseRoute] = []
-        routes += health.routes(metrics, ping=database.ping, is_draining=draining.is_set)
+        routes += health.routes(
+            metrics,
+            ping=database.ping,
+            is_draining=draining.is_set,
+            is_queue_there=lambda: queue.is_there,
+        )
         posts: dict[str, Handler] = {}
         if role != "worker":
             public, posts = _public(settings, database, queue, instances, metrics, us)
@@ -147,7 +157,7 @@ async def product(
         )
         app.router.redirect_slashes = False  # SDKs take a redirection for an answer
         if not database.is_shared:  # in a shared one they may be those of the living
-            await queue.reclaim()
+            await leases.reclaim()
         door = Doorkeeper(Express(app, posts), metrics)
         yield Product(door, instances, worker, draining)
 
@@ -155,7 +165,7 @@ async def product(
 def _public(
     settings: Settings,
     database: Database,
-    queue: DatabaseQueue,
+    queue: Queue,
     instances: Instances,
     metrics: Metrics,
     us: WorkerRow,
@@ -192,7 +202,7 @@ def _public(
 async def _delivering(
     settings: Settings,
     database: Database,
-    queue: DatabaseQueue,
+    queue: Queue,
     instances: Instances,
     metrics: Metrics,
     us: WorkerRow,

@@ -10,6 +10,7 @@ silently ignored is worse than none.
 
 import difflib
 import ipaddress
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -47,7 +48,21 @@ class Settings:
         "to `heliograph migrate`.",
     )
     queue_url: str | None = _setting(
-        None, "Where work waits for a worker. Default: in the database.", secret=True
+        None,
+        "Through what work is handed out to workers: `nats://user:password@host:port`, `tls://…`, "
+        "several hosts separated by commas. Needs PostgreSQL. Default: the database itself.",
+        secret=True,
+    )
+    queue_name: str = _setting(
+        "heliograph",
+        "What the streams in NATS are called after; another name for each Heliograph that "
+        "shares one NATS.",
+    )
+    queue_replicas: int = _setting(
+        1, "On how many servers of a NATS cluster each stream is kept: 1, 3 or 5."
+    )
+    queue_ca_file: Path | None = _setting(
+        None, "Certificate authorities to trust with NATS besides the system's, PEM."
     )
     listen: str = _setting("127.0.0.1:8040", "Address and port for http; port 0 picks a free one.")
     listen_tls: str | None = _setting(
@@ -140,10 +155,7 @@ class Settings:
             raise ConfigurationError(
                 f"{variable('database_url')} must begin with one of {', '.join(_DATABASES)}"
             )
-        if self.queue_url is not None:
-            raise ConfigurationError(
-                f"{variable('queue_url')}: this version keeps its queue in the database; unset it"
-            )
+        _check_queue(self)
 
 
 def _check_lengths(settings: Settings) -> None:
@@ -172,6 +184,26 @@ def _check_lengths(settings: Settings) -> None:
         raise ConfigurationError(f"{variable('web_push_processes')} must not be negative")
 
 
+def _check_queue(settings: Settings) -> None:
+    if not _QUEUE_NAME.fullmatch(settings.queue_name):
+        raise ConfigurationError(
+            f"{variable('queue_name')} may have 1 to 32 letters, digits, - and _"
+        )
+    if settings.queue_replicas not in _REPLICAS:
+        raise ConfigurationError(f"{variable('queue_replicas')} must be 1, 3 or 5")
+    if settings.queue_url is None:
+        return
+    if not settings.queue_url.startswith(_QUEUES):
+        raise ConfigurationError(
+            f"{variable('queue_url')} must begin with one of {', '.join(_QUEUES)}"
+        )
+    if settings.database_url is None or settings.database_url.startswith(_DATABASES[0]):
+        raise ConfigurationError(
+            f"{variable('queue_url')} hands work out to many processes, which SQLite is not for: "
+            f"set {variable('database_url')} to a PostgreSQL, or unset it"
+        )
+
+
 def _check_addresses(settings: Settings) -> None:
     for name in ("listen", "listen_tls", "sandbox_listen"):
         value = getattr(settings, name)
@@ -187,6 +219,9 @@ def _check_addresses(settings: Settings) -> None:
 _MASTER_KEY_LENGTH: Final = 16
 _LONGEST_DRAIN: Final = 8
 _DATABASES: Final = ("sqlite:///", "postgresql://", "postgres://")
+_QUEUES: Final = ("nats://", "tls://")
+_QUEUE_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
+_REPLICAS: Final = (1, 3, 5)
 SETTINGS: Final = tuple(fields(Settings))
 
 

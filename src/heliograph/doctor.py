@@ -30,6 +30,7 @@ from heliograph.model import (
 )
 from heliograph.pipeline.couriers.apns import destination
 from heliograph.pipeline.fleet import living
+from heliograph.queue.opening import broker
 from heliograph.storage import watches
 from heliograph.storage.lanes import Paused
 from heliograph.storage.watches import Watch
@@ -58,7 +59,7 @@ class Finding:
 
 async def examine(settings: Settings) -> list[Finding]:
     """Look at everything; what was found, in the order in which it was looked at."""
-    findings = [_subject(settings), _admin(settings)]
+    findings = [_subject(settings), _admin(settings), *await examine_queue(settings)]
     try:
         async with storage(settings) as (database, instances), outgoing(settings) as client:
             findings.append(Finding("database", "ok", f"at revision {await database.revision()}"))
@@ -81,6 +82,27 @@ async def examine(settings: Settings) -> list[Finding]:
         findings.append(Finding("database", "fault", str(problem)))
     except (OSError, SQLAlchemyError) as problem:
         findings.append(Finding("database", "fault", f"cannot be opened: {problem}"))
+    return findings
+
+
+async def examine_queue(settings: Settings) -> list[Finding]:
+    """Whether NATS has what we need, and what was given up last; nothing if there is no NATS."""
+    if settings.queue_url is None:
+        return []
+    try:
+        nats = broker(settings)
+        await nats.open()
+    except ConfigurationError as problem:
+        return [Finding("queue", "fault", str(problem))]
+    try:
+        waiting = sum(info.num_pending or 0 for info in await nats.consumers())
+        count, note = await nats.dead_letters()
+    finally:
+        await nats.close()
+    findings = [Finding("queue", "ok", f"NATS has our streams; {waiting} tickets wait")]
+    if note is not None:
+        sentence = f"{count} given up lately, the last: {note.decode()}"
+        findings.append(Finding("dead letters", "warning", sentence))
     return findings
 
 

@@ -43,6 +43,9 @@ class Event(StrEnum):
     WORKER_FAILED = "worker_failed"
     WORK_GIVEN_UP = "work_given_up"
     LEASE_LOST = "lease_lost"
+    QUEUE_LOST = "queue_lost"
+    QUEUE_FOUND = "queue_found"
+    QUEUE_SILENT = "queue_silent"
     ENCRYPTION_PROCESS_LOST = "encryption_process_lost"
 
 

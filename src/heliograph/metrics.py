@@ -68,6 +68,29 @@ class Metrics:
             "Pieces of work given up because they failed too often for a reason of our own.",
             registry=self.registry,
         )
+        self.queue_tickets = Gauge(
+            "heliograph_queue_tickets",
+            "Tickets for work that NATS holds, waiting or in hand, by sort; as of the last sweep.",
+            ["sort"],
+            registry=self.registry,
+        )
+        self.queue_redeliveries = Counter(
+            "heliograph_queue_redeliveries",
+            "Tickets that NATS handed to us and that it had handed out before, by sort.",
+            ["sort"],
+            registry=self.registry,
+        )
+        self.queue_swept = Counter(
+            "heliograph_queue_swept",
+            "Pieces of work that had no ticket until a sweep found them, by sort.",
+            ["sort"],
+            registry=self.registry,
+        )
+        self.queue_dead_letters = Gauge(
+            "heliograph_queue_dead_letters",
+            "Notes in NATS about work that was given up.",
+            registry=self.registry,
+        )
         self.connections = Gauge(
             "heliograph_connections",
             "Open HTTP/2 connections to gateways: apns, fcm, web, and other.",

@@ -52,7 +52,7 @@ async def expanded(workshop: Workshop, *, page_size: int = 1000) -> None:
     while steps := [x for x in await workshop.take(100) if isinstance(x, Expansion)]:
         for each in steps:
             await expand(workshop.database, each, page_size=page_size, now=workshop.clock())
-    await workshop.queue.reclaim()
+    await workshop.leases.reclaim()
 
 
 async def in_hand(workshop: Workshop) -> Batch:

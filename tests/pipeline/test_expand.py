@@ -168,7 +168,7 @@ async def die_in_a_step(workshop: Workshop, *, page_size: int) -> None:
         if isinstance(each, Expansion):
             with pytest.raises(InterruptedError):
                 await expand(Mortal(workshop.database), each, page_size=page_size, now=NOW)
-    await workshop.queue.reclaim()
+    await workshop.leases.reclaim()
 
 
 async def sweep(workshop: Workshop) -> None:

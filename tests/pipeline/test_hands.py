@@ -28,6 +28,8 @@ class Shelf:
         self.lost: list[Work] = []
         self._news: asyncio.Queue[Collection[Sort]] = asyncio.Queue()
 
+    is_there = True
+
     async def take(
         self, sort: Sort, limit: int, *, besides: Collection[Lane] = ()
     ) -> Sequence[Work]:
@@ -52,7 +54,8 @@ class Shelf:
         assert (timedelta(0), False) == (after, has_failed)
         self.handed_back += works
 
-    async def finish(self, works: Collection[Work]) -> None:
+    async def finish(self, works: Collection[Work], *, given_up: bool = False) -> None:
+        assert not given_up
         self.finished += works
 
     async def announce(self, works: Collection[Work]) -> None:

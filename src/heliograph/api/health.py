@@ -15,6 +15,7 @@ def routes(
     *,
     ping: Callable[[], Awaitable[None]],
     is_draining: Callable[[], bool] = lambda: False,
+    is_queue_there: Callable[[], bool] = lambda: True,
 ) -> list[Route]:
     """
     What an orchestrator asks.
@@ -23,6 +24,8 @@ def routes(
         metrics: What ``/metrics`` shows.
         ping: Raises unless everything we depend on answers.
         is_draining: Whether we are about to stop, so that nothing new should come here.
+        is_queue_there: Whether what hands work out answers. We are ready without: what is
+            accepted is in the database, and is taken from there.
     """
 
     async def alive(_request: Request) -> Response:
@@ -35,7 +38,8 @@ def routes(
             await ping()
         except Exception:  # noqa: BLE001  (whatever it is, we are not ready)
             raise Problem(503, "Not ready", "The database does not answer") from None
-        return json_response({"status": "ready"})
+        queue = {} if is_queue_there() else {"queue": "disconnected"}
+        return json_response({"status": "ready"} | queue)
 
     async def show_metrics(_request: Request) -> Response:
         return Response(metrics.exposition(), media_type="text/plain; version=0.0.4")

@@ -163,7 +163,7 @@ class Worker:
             settlement = await settle(self._database, work, verdicts, now=now)
             if settlement is not None:
                 self._metrics.deliveries.labels(work.gateway, "failed").inc(len(work.devices))
-        await self._queue.finish([work])
+        await self._queue.finish([work], given_up=True)
         self._metrics.given_up.inc()
         log().error(Event.WORK_GIVEN_UP, work=work.number, failures=work.failures + 1)
 

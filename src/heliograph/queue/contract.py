@@ -17,6 +17,10 @@ from heliograph.storage.work import Work
 class Queue(Protocol):
     """The work that is due, as one process sees it."""
 
+    @property
+    def is_there(self) -> bool:
+        """Whether what hands work out answers; without it, work is found a little later."""
+
     async def take(
         self, sort: Sort, limit: int, *, besides: Collection[Lane] = ()
     ) -> Sequence[Work]:
@@ -39,11 +43,12 @@ class Queue(Protocol):
     ) -> None:
         """Let go of work that was not done, if it is still ours; it is due after a while."""
 
-    async def finish(self, works: Collection[Work]) -> None:
+    async def finish(self, works: Collection[Work], *, given_up: bool = False) -> None:
         """
         Forget work that is settled: its outcomes are stored, and it is gone.
 
         Of an expansion it is one step that is settled; what is left of it is announced.
+        What was given up is worth a note, where a queue has a place for that.
         """
 
     async def announce(self, works: Collection[Work]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from heliograph.model import InstanceNumber, Lane, Sort
+from heliograph.model import InstanceNumber, Lane, Sort, WorkNumber
 from heliograph.queue.news import LocalNews, News
 from heliograph.storage import lanes, turns, work
 from heliograph.storage.database import Database
@@ -25,11 +25,16 @@ LEASE: Final = timedelta(seconds=60)
 _LONGEST_NAP: Final = timedelta(seconds=5)
 """How long to sleep at most: another process may have added work without our knowing."""
 
+_ATTEND_EVERY: Final = timedelta(seconds=1)
+"""How often to look at paused lanes apart from what goes on."""
+
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class DatabaseQueue:
     """The work of one database, as one process sees it."""
+
+    is_there: Final = True
 
     def __init__(
         self,
@@ -53,6 +58,7 @@ class DatabaseQueue:
         self._holder = holder or secrets.token_hex(8)
         self._served: dict[Sort, InstanceNumber] = {}
         self._expired_at: dict[Sort, datetime] = {}
+        self._attended_at: dict[Sort, datetime] = {}
         self._looked_at = _LONG_AGO
         self._news: News = news or LocalNews()
 
@@ -79,6 +85,33 @@ class DatabaseQueue:
         if with_expired and len(taken) < limit:
             self._expired_at[sort] = now + _LONGEST_NAP
         return taken
+
+    async def take_paused(
+        self, sort: Sort, limit: int, *, besides: Collection[Lane] = ()
+    ) -> Sequence[Work]:
+        """Hold only what can be taken of paused lanes; we look now and then."""
+        now = self._clock()
+        if limit < 1 or now < self._attended_at.get(sort, _LONG_AGO):
+            return []
+        self._attended_at[sort] = now + _ATTEND_EVERY
+        terms = Terms(self._holder, now, now + LEASE)
+        async with self._database.write() as connection:
+            return await turns.of_paused(connection, sort, limit, terms, besides=besides)
+
+    async def claim(
+        self, numbers: Collection[WorkNumber], *, besides: Collection[Lane] = ()
+    ) -> Sequence[Work]:
+        """Hold those of some work that are due, in nobody's hand and of lanes that go on."""
+        now = self._clock()
+        async with self._database.write() as connection:
+            return await work.claim_open(
+                connection,
+                numbers,
+                holder=self._holder,
+                now=now,
+                until=now + LEASE,
+                besides=besides,
+            )
 
     async def extend(self, works: Collection[Work]) -> Collection[Work]:
         """Hold some work for another while; that which has been lost to somebody else."""
@@ -108,7 +141,7 @@ class DatabaseQueue:
                 has_failed=has_failed,
             )
 
-    async def finish(self, works: Collection[Work]) -> None:
+    async def finish(self, works: Collection[Work], *, given_up: bool = False) -> None:
         """Nothing: settled work is gone from the database."""
 
     async def reclaim(self) -> int:

@@ -94,6 +94,38 @@ async def lease(
     return taken
 
 
+async def of_paused(
+    connection: AsyncConnection,
+    sort: Sort,
+    limit: int,
+    terms: Terms,
+    *,
+    besides: Collection[Lane] = (),
+) -> Sequence[Work]:
+    """Take only what ``lease`` takes of paused lanes."""
+    paused = [each for each in await lanes.paused(connection) if each.lane not in besides]
+    if not paused:
+        return []
+    probes = await _probes(connection, paused, sort, limit, terms)
+    expired = await _expired(connection, paused, sort, limit - len(probes), terms)
+    return [*probes, *expired]
+
+
+async def due(
+    connection: AsyncConnection,
+    sort: Sort,
+    each: int,
+    now: datetime,
+    *,
+    after: InstanceNumber | None = None,
+) -> Sequence[WorkNumber]:
+    """What ``lease`` would take next of lanes that go on; ``each`` at most of a lane."""
+    closed = [lanes.key(paused.lane) for paused in await lanes.paused(connection)]
+    terms = Terms("", now, now)
+    heads = await _heads(connection, sort, each, terms, after=after, besides=closed)
+    return [number for _, _, number in heads]
+
+
 async def _fresh(
     connection: AsyncConnection,
     sort: Sort,

@@ -21,6 +21,7 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Row,
+    Select,
     Text,
     bindparam,
     delete,
@@ -45,6 +46,7 @@ from heliograph.model import (
 from heliograph.storage import lanes
 from heliograph.storage.columns import Instant
 from heliograph.storage.insertion import Insertion
+from heliograph.storage.tables import lanes as paused_lanes
 from heliograph.storage.tables import work
 
 LARGE_PUBLISH: Final = 1000
@@ -214,6 +216,41 @@ async def claim(
     ]
 
 
+async def claim_open(
+    connection: AsyncConnection,
+    numbers: Collection[WorkNumber],
+    *,
+    holder: str,
+    now: datetime,
+    until: datetime,
+    besides: Collection[Lane] = (),
+) -> Sequence[Work]:
+    """As ``claim``, in any order, but only of lanes that go on, and not of those ``besides``."""
+    taken = await connection.execute(
+        _claim_open(),
+        {
+            "numbers": list(numbers),
+            "now": now,
+            "closed": [lanes.key(lane) for lane in besides],
+            "until": until,
+            "by": holder,
+        },
+    )
+    return [_read(row) for row in taken]
+
+
+@cache
+def _claim_open() -> ReturningUpdate[Any]:
+    now = bindparam("now", type_=Instant)
+    closed: BindParameter[int] = bindparam("closed", expanding=True)
+    free = (
+        select(work.c.number)
+        .where(work.c.number.in_(bindparam("numbers", expanding=True)), is_free(work.c, now))
+        .where(work.c.lane.not_in(closed), work.c.lane.not_in(select(paused_lanes.c.lane)))
+    )
+    return _leased(free)
+
+
 @cache
 def _claim() -> ReturningUpdate[Any]:
     """Made once, which costs more than to run it."""
@@ -223,9 +260,14 @@ def _claim() -> ReturningUpdate[Any]:
         select(work.c.number)
         .where(work.c.number.in_(bindparam("numbers", expanding=True)), is_free(work.c, now))
         .where(or_(work.c.lane.not_in(closed), work.c.expires_at <= now))
-        .with_for_update(skip_locked=True)
-        .cte("free")  # looked up once: a planner may repeat a subquery, and lock other rows
     )
+    return _leased(free)
+
+
+def _leased(chosen: Select[tuple[int]]) -> ReturningUpdate[Any]:
+    """A lease on chosen work, of which nobody else is choosing at the same time."""
+    # Looked up once: a planner may repeat a subquery, and lock other rows.
+    free = chosen.with_for_update(skip_locked=True).cte("free")
     return (
         update(work)
         .where(work.c.number.in_(select(free.c.number)))
