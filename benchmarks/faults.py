@@ -75,7 +75,7 @@ from heliograph.sandbox import exchange
 from heliograph.sandbox.devices import Platform
 from heliograph.sandbox.inbox import Entry
 from heliograph.sandbox.scenario import Fault, FaultName, Plan
-from heliograph.storage import work
+from heliograph.storage import turns
 from heliograph.storage.devices import Device, Recipient
 from heliograph.storage.publishes import Publish
 from heliograph.transport.client import Client
@@ -278,7 +278,7 @@ class Proof:
             await self._worker.run_until_idle()
             await self._check_conservation(published)
             async with self._shop.database.read() as connection:
-                due_at = await work.next_due(connection)
+                due_at = await turns.next_due(connection, after=self._shop.clock.now)
             if due_at is None:
                 break
             self._shop.clock.now = max(due_at, self._shop.clock.now + _LEAP)

@@ -50,6 +50,7 @@ from heliograph.model import (
     PublishId,
     PublishNumber,
     ServiceAccount,
+    Sort,
     Target,
     ToUsers,
     UserId,
@@ -70,7 +71,8 @@ from heliograph.sandbox.server import Sandbox
 from heliograph.storage import devices, instances, interests, publishes, users, vapid_keys
 from heliograph.storage.database import Database
 from heliograph.storage.publishes import Progress, Publish
-from heliograph.storage.work import Batch
+from heliograph.storage.turns import Terms, lease
+from heliograph.storage.work import Batch, Work
 from heliograph.transport.client import Client, Destination
 from heliograph.wire import ece, http2
 from heliograph.wire.http import HttpRequest, HttpResponse
@@ -246,6 +248,21 @@ def batch(
         devices=array("q", numbers),
         attempt=attempt,
     )
+
+
+HOLDER: Final = "somebody"
+"""Who has the leases of tests that lease by hand."""
+
+
+async def leased(
+    connection: AsyncConnection, limit: int, *, now: datetime = NOW, until: datetime | None = None
+) -> list[Work]:
+    """Hold up to so many pieces of work of any sort, what is fresh first."""
+    terms = Terms(HOLDER, now, until or now + MINUTE)
+    taken: list[Work] = []
+    for sort in Sort:
+        taken += await lease(connection, sort, limit - len(taken), terms)
+    return taken
 
 
 def ends(progress: Progress) -> dict[str, int]:
@@ -510,6 +527,13 @@ class Workshop:
             dice=dice,
             sleep=sleep,
         )
+
+    async def take(self, limit: int) -> list[Work]:
+        """Hold up to so many pieces of work of any sort, what is fresh first; oldest first."""
+        taken: list[Work] = []
+        for sort in Sort:
+            taken += await self.queue.take(sort, limit - len(taken))
+        return sorted(taken, key=lambda each: each.number)
 
     async def progress(self, instance: Instance, publish: PublishId) -> Progress:
         async with self.database.read() as connection:

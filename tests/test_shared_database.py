@@ -17,7 +17,7 @@ async def test_a_process_that_starts_leaves_others_their_work(
         workshop = Workshop(database, Clock())
         instance = await workshop.instance()
         await workshop.publish(instance, to_users("alice"))
-        held = await workshop.queue.take(1)
+        held = await workshop.take(1)
 
         async with product(settings):
-            assert (1, []) == (len(held), await workshop.queue.take(1))
+            assert (1, []) == (len(held), await workshop.take(1))

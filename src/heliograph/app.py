@@ -208,13 +208,13 @@ async def on_the_network(
 @contextlib.asynccontextmanager
 async def working(worker: Worker) -> AsyncIterator[None]:
     """Let a worker work; on exit it finishes what it has in hand."""
-    task = asyncio.create_task(worker.run())
+    stop = asyncio.Event()
+    task = asyncio.create_task(worker.run(stop))
     try:
         yield
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        stop.set()
+        await task
 
 
 def database_url(settings: Settings) -> str:

@@ -31,6 +31,8 @@ class Event(StrEnum):
     CONNECTION_LOST = "connection_lost"
     REQUEST_FAILED = "request_failed"
     WORKER_FAILED = "worker_failed"
+    WORK_GIVEN_UP = "work_given_up"
+    LEASE_LOST = "lease_lost"
     ENCRYPTION_PROCESS_LOST = "encryption_process_lost"
 
 

@@ -44,6 +44,11 @@ class Metrics:
             "Batches that this worker is working on now.",
             registry=self.registry,
         )
+        self.given_up = Counter(
+            "heliograph_work_given_up",
+            "Pieces of work given up because they failed too often for a reason of our own.",
+            registry=self.registry,
+        )
         self.connections = Gauge(
             "heliograph_connections",
             "Open HTTP/2 connections to gateways: apns, fcm, web, and other.",

@@ -63,6 +63,17 @@ class Lane(NamedTuple):
     """Known of APNs devices only, and not of all of them."""
 
 
+class Sort(StrEnum):
+    """What is taken by different hands, so that none of it waits for the other."""
+
+    SMALL = "small"
+    """Fresh work of a publish to few: nobody waits behind a broadcast."""
+    LARGE = "large"
+    """Fresh work of a publish to many."""
+    AGAIN = "again"
+    """What is tried again: never ahead of what is fresh."""
+
+
 End = Literal["sent", "failed", "expired", "cancelled"]
 """The four ways in which a delivery can be over."""
 

@@ -48,7 +48,7 @@ async def published(workshop: Workshop, *, size: int = 3) -> tuple[Instance, Pub
 
 async def expanded(workshop: Workshop, *, page_size: int = 1000) -> None:
     """Every page of every publish has its batch."""
-    while steps := [x for x in await workshop.queue.take(100) if isinstance(x, Expansion)]:
+    while steps := [x for x in await workshop.take(100) if isinstance(x, Expansion)]:
         for each in steps:
             await expand(workshop.database, each, page_size=page_size, now=workshop.clock())
     await workshop.queue.reclaim()
@@ -56,7 +56,7 @@ async def expanded(workshop: Workshop, *, page_size: int = 1000) -> None:
 
 async def in_hand(workshop: Workshop) -> Batch:
     """The one batch there is, taken."""
-    (batch,) = await workshop.queue.take(1)
+    (batch,) = await workshop.take(1)
     assert isinstance(batch, Batch)
     return batch
 
@@ -160,7 +160,7 @@ async def test_a_batch_that_comes_back_is_not_sent(workshop: Workshop, comes_bac
     if comes_back == "lapsed":
         workshop.clock.advance(LEASE)
     else:
-        await workshop.queue.hand_back([batch.number])
+        await workshop.queue.hand_back([batch])
     client = always(HttpResponse(200))
 
     await workshop.worker(client).run_until_idle()
@@ -174,7 +174,7 @@ async def test_a_batch_that_comes_back_is_not_sent(workshop: Workshop, comes_bac
 async def test_an_expansion_that_waits_stops(workshop: Workshop) -> None:
     """Devices that it had not come to are not targeted."""
     instance, publish = await published(workshop)
-    (expansion,) = await workshop.queue.take(1)
+    (expansion,) = await workshop.take(1)
     assert isinstance(expansion, Expansion)
     await expand(workshop.database, expansion, page_size=2, now=NOW)
 
@@ -187,7 +187,7 @@ async def test_an_expansion_that_waits_stops(workshop: Workshop) -> None:
 async def test_an_expansion_in_hand_stops_at_its_next_step(workshop: Workshop) -> None:
     """The step finds the publish cancelled, makes no batch, and is the last."""
     instance, publish = await published(workshop)
-    (expansion,) = await workshop.queue.take(1)
+    (expansion,) = await workshop.take(1)
     assert isinstance(expansion, Expansion)
 
     at_once = await cancelled(workshop, instance, publish)
@@ -248,10 +248,10 @@ async def test_the_sum_holds_wherever_it_is_cancelled(
     client = ScriptedClient(answering(answers))
     worker = workshop.worker(client, concurrency=1, batch_size=page_size)
     for _ in range(steps):
-        for each in await workshop.queue.take(1):
+        for each in await workshop.take(1):
             await worker._do(each)  # noqa: SLF001  (one piece of work, and then the next)
             assert_conserved(await workshop.progress(instance, publish))
-    await workshop.queue.take(held)
+    await workshop.take(held)
 
     await cancelled(workshop, instance, publish)
     sent = len(client.sent)

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from builders import (
     EVERYTHING,
-    MINUTE,
+    HOLDER,
     NOW,
     Workshop,
     add_device,
@@ -20,6 +20,7 @@ from builders import (
     ends,
     fcm_address,
     in_one_database,
+    leased,
     rows_of,
     to_users,
     web_address,
@@ -42,15 +43,14 @@ from heliograph.storage.work import Batch, Expansion
 async def step(workshop: Workshop, *, page_size: int) -> bool:
     """Take one step of whatever expansion there is; False if there is none."""
     async with workshop.database.write() as connection:
-        leased = await work.lease(
-            connection, limit=100, now=workshop.clock(), until=workshop.clock() + MINUTE
-        )
+        taken = await leased(connection, 100, now=workshop.clock())
         await work.hand_back(
             connection,
-            [each.number for each in leased if isinstance(each, Batch)],
+            [each.number for each in taken if isinstance(each, Batch)],
+            holder=HOLDER,
             due_at=workshop.clock(),
         )
-    expansions = [each for each in leased if isinstance(each, Expansion)]
+    expansions = [each for each in taken if isinstance(each, Expansion)]
     for expansion in expansions:
         await expand(workshop.database, expansion, page_size=page_size, now=workshop.clock())
     return bool(expansions)
@@ -59,10 +59,8 @@ async def step(workshop: Workshop, *, page_size: int) -> bool:
 async def batches(workshop: Workshop) -> list[Batch]:
     """Every batch there is, in the order they were made."""
     async with workshop.database.write() as connection:
-        leased = await work.lease(
-            connection, limit=1000, now=workshop.clock(), until=workshop.clock()
-        )
-    return [each for each in leased if isinstance(each, Batch)]
+        taken = await leased(connection, 1000, now=workshop.clock(), until=workshop.clock())
+    return [each for each in sorted(taken, key=lambda each: each.number) if isinstance(each, Batch)]
 
 
 async def crowd(workshop: Workshop, instance: Instance, *addresses: Address) -> list[DeviceNumber]:
@@ -162,7 +160,7 @@ class Mortal(Database):
 
 async def die_in_a_step(workshop: Workshop, *, page_size: int) -> None:
     """Walk a page, make its batches, and be gone before the commit; then the lease runs out."""
-    for each in await workshop.queue.take(100):
+    for each in await workshop.take(100):
         if isinstance(each, Expansion):
             with pytest.raises(InterruptedError):
                 await expand(Mortal(workshop.database), each, page_size=page_size, now=NOW)
@@ -198,7 +196,7 @@ async def test_between_pages_others_get_their_turn(workshop: Workshop) -> None:
     await workshop.publish(instance, to_users("alice"))
     await step(workshop, page_size=1)
 
-    leased = await workshop.queue.take(10)
+    leased = await workshop.take(10)
 
     assert {"Expansion": 1, "Batch": 1} == Counter(type(each).__name__ for each in leased)
 
@@ -208,7 +206,7 @@ async def test_a_publish_whose_instance_is_gone_is_not_expanded(workshop: Worksh
     instance = await workshop.instance()
     await crowd(workshop, instance, apns_address())
     await workshop.publish(instance, to_users("alice"))
-    (expansion,) = await workshop.queue.take(1)
+    (expansion,) = await workshop.take(1)
     assert isinstance(expansion, Expansion)
     await workshop.instances.delete(instance.id)
 

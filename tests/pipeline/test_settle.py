@@ -56,10 +56,10 @@ async def under_way(
             for address in (*others, *(apns_address() for _ in range(size)))
         ]
     publish = await workshop.publish(instance, to_users("alice"))
-    for each in await workshop.queue.take(100):
+    for each in await workshop.take(100):
         assert isinstance(each, Expansion)
         await expand(workshop.database, each, page_size=1000, now=workshop.clock())
-    *_, batch = await workshop.queue.take(100)
+    *_, batch = await workshop.take(100)
     assert isinstance(batch, Batch)
     return instance, publish, batch, every[len(others) :]
 
@@ -79,7 +79,7 @@ async def waiting(workshop: Workshop, at: datetime) -> list[tuple[list[int], int
     workshop.clock.now = at
     return [
         (list(each.devices), each.attempt)
-        for each in await workshop.queue.take(100)
+        for each in await workshop.take(100)
         if isinstance(each, Batch)
     ]
 
@@ -298,7 +298,7 @@ async def test_the_counts_add_up_at_every_commit(
                 == 4
             )
         workshop.clock.now = at
-        in_hand = [each for each in await workshop.queue.take(100) if isinstance(each, Batch)]
+        in_hand = [each for each in await workshop.take(100) if isinstance(each, Batch)]
 
     workshop.clock.now = NOW
     async with workshop.database.write() as connection:

@@ -2,7 +2,7 @@
 
 import asyncio
 import ipaddress
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -37,10 +37,11 @@ from heliograph.model import (
     DeviceId,
     Gateway,
     Interest,
+    Lane,
     Messages,
     PublishId,
+    Sort,
     ToInterests,
-    WorkNumber,
 )
 from heliograph.pipeline.worker import Worker
 from heliograph.queue.database import LEASE, DatabaseQueue
@@ -580,22 +581,26 @@ class Held:
         return OK
 
 
-async def stopped(task: "asyncio.Task[None]") -> None:
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+class Running:
+    """A worker that runs until it is told to stop."""
+
+    def __init__(self, worker: Worker, **how: timedelta) -> None:
+        self.stop = asyncio.Event()
+        self._task = asyncio.create_task(worker.run(self.stop, **how))
+
+    async def stopped(self) -> None:
+        self.stop.set()
+        await self._task
 
 
 async def test_a_running_worker_takes_what_comes(workshop: Workshop) -> None:
     """It hears of a publish, sends it, and goes on waiting."""
     held = Held()
     held.may_answer.set()
-    running = asyncio.create_task(workshop.worker(held.client).run())
+    running = Running(workshop.worker(held.client))
     instance, publish = await published(workshop)
     await held.is_asked.wait()
-    while not (await counts(workshop, instance, publish)).get("sent"):
-        await workshop.queue.wait()
-    await stopped(running)
+    await running.stopped()
 
     assert {"targeted": 1, "sent": 1} == await counts(workshop, instance, publish)
 
@@ -604,12 +609,12 @@ async def test_a_stop_waits_for_what_is_under_way(workshop: Workshop) -> None:
     """A message that is on its way when the worker is told to stop is settled, not repeated."""
     held = Held()
     instance, publish = await published(workshop)
-    running = asyncio.create_task(workshop.worker(held.client).run())
+    running = Running(workshop.worker(held.client))
     await held.is_asked.wait()
-    running.cancel()
+    running.stop.set()
     await asyncio.sleep(0)
     held.may_answer.set()
-    await stopped(running)
+    await running.stopped()
 
     assert {"targeted": 1, "sent": 1} == await counts(workshop, instance, publish)
 
@@ -618,9 +623,9 @@ async def test_what_a_stop_cannot_wait_for_is_handed_back(workshop: Workshop) ->
     """Work that does not end in time is free for the next worker at once."""
     held = Held()
     instance, publish = await published(workshop)
-    running = asyncio.create_task(workshop.worker(held.client).run(time_to_finish=timedelta(0)))
+    running = Running(workshop.worker(held.client), time_to_finish=timedelta(0))
     await held.is_asked.wait()
-    await stopped(running)
+    await running.stopped()
     left = await counts(workshop, instance, publish)
 
     await workshop.worker(always(OK)).run_until_idle()
@@ -632,18 +637,18 @@ async def test_what_a_stop_cannot_wait_for_is_handed_back(workshop: Workshop) ->
 
 
 async def test_no_more_is_taken_in_hand_than_told(workshop: Workshop) -> None:
-    """A worker with two hands leaves the third piece of work to others."""
-    held = Held(times=2)
-    for _ in range(3):
+    """A worker whose hands are full leaves further work to others."""
+    held = Held(times=4)
+    for _ in range(5):
         await published(workshop)
-    worker = workshop.worker(held.client, concurrency=2)
-    running = asyncio.create_task(worker.run(time_to_finish=timedelta(0)))
+    worker = workshop.worker(held.client, concurrency=1)
+    running = Running(worker, time_to_finish=timedelta(0))
     await held.is_asked.wait()
-    free = await workshop.queue.take(10)
+    free = await workshop.take(10)
     in_hand = workshop.metrics.registry.get_sample_value("heliograph_batches_in_hand")
-    await stopped(running)
+    await running.stopped()
 
-    assert (1, 2) == (len(free), in_hand)
+    assert (1, 4) == (len(free), in_hand)
 
 
 class Beating:
@@ -671,15 +676,15 @@ async def test_a_worker_that_is_at_it_gives_signs_of_life(workshop: Workshop) ->
     held, time = Held(), Beating()
     await published(workshop)
     worker = workshop.worker(held.client, sleep=time.sleep)
-    running = asyncio.create_task(worker.run(time_to_finish=timedelta(0)))
+    running = Running(worker, time_to_finish=timedelta(0))
     await held.is_asked.wait()
     workshop.clock.advance(LEASE - SECOND)
     time.beat()
     await time.is_asleep.wait()
     workshop.clock.advance(LEASE - SECOND)
 
-    taken = await workshop.queue.take(10)
-    await stopped(running)
+    taken = await workshop.take(10)
+    await running.stopped()
 
     assert ([], True) == (taken, all(seconds < LEASE.total_seconds() for seconds in time.slept))
 
@@ -689,15 +694,17 @@ class Failing(DatabaseQueue):
 
     is_full = True
 
-    async def take(self, limit: int) -> Sequence[Work]:
+    async def take(
+        self, sort: Sort, limit: int, *, besides: Collection[Lane] = ()
+    ) -> Sequence[Work]:
         if self.is_full:
             raise OSError("disk full")
-        return await super().take(limit)
+        return await super().take(sort, limit, besides=besides)
 
-    async def extend(self, numbers: Sequence[WorkNumber]) -> None:
+    async def extend(self, works: Collection[Work]) -> Collection[Work]:
         if self.is_full:
             raise OSError("disk full")
-        await super().extend(numbers)
+        return await super().extend(works)
 
 
 async def test_a_worker_outlives_a_full_disk(workshop: Workshop) -> None:
@@ -706,14 +713,14 @@ async def test_a_worker_outlives_a_full_disk(workshop: Workshop) -> None:
     queue = workshop.queue = Failing(workshop.database, workshop.clock)
     instance, publish = await published(workshop)
     with structlog.testing.capture_logs() as logged:
-        running = asyncio.create_task(workshop.worker(held.client, sleep=time.sleep).run())
+        running = Running(workshop.worker(held.client, sleep=time.sleep))
         await time.is_asleep.wait()
         queue.is_full = False
         time.beat()
         time.beat()
         await held.is_asked.wait()
         held.may_answer.set()
-        await stopped(running)
+        await running.stopped()
 
     assert (["worker_failed"], {"targeted": 1, "sent": 1}) == (
         [line["event"] for line in logged if line["log_level"] == "error"],
@@ -729,7 +736,7 @@ async def test_a_missed_sign_of_life_is_not_the_last(workshop: Workshop) -> None
     await published(workshop)
     with structlog.testing.capture_logs():
         worker = workshop.worker(held.client, sleep=time.sleep)
-        running = asyncio.create_task(worker.run(time_to_finish=timedelta(0)))
+        running = Running(worker, time_to_finish=timedelta(0))
         await held.is_asked.wait()
         queue.is_full = True
         time.beat()
@@ -739,8 +746,8 @@ async def test_a_missed_sign_of_life_is_not_the_last(workshop: Workshop) -> None
         time.beat()
         await time.is_asleep.wait()
         workshop.clock.advance(LEASE - SECOND)
-        taken = await queue.take(10)
-        await stopped(running)
+        taken = await workshop.take(10)
+        await running.stopped()
 
     assert [] == taken
 

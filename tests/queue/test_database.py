@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from builders import NOW, SECOND, Clock, add_instance, add_publish
-from heliograph.model import WorkNumber
+from heliograph.model import Sort, WorkNumber
 from heliograph.queue.database import LEASE, DatabaseQueue
 from heliograph.storage import work
 from heliograph.storage.database import Database
@@ -36,7 +36,7 @@ async def put(database: Database, *, after: timedelta = timedelta(0)) -> None:
 
 
 async def taken(queue: DatabaseQueue) -> list[WorkNumber]:
-    return [each.number for each in await queue.take(10)]
+    return [each.number for each in await queue.take(Sort.SMALL, 10)]
 
 
 async def test_what_is_taken_is_held_for_a_lease(
@@ -56,7 +56,7 @@ async def test_no_more_is_taken_than_asked_for(database: Database, queue: Databa
     """Who has no hand free takes nothing."""
     await put(database)
 
-    assert ([], [1]) == (list(await queue.take(0)), await taken(queue))
+    assert ([], [1]) == (list(await queue.take(Sort.SMALL, 0)), await taken(queue))
 
 
 async def test_a_sign_of_life_holds_work_for_another_lease(
@@ -64,9 +64,9 @@ async def test_a_sign_of_life_holds_work_for_another_lease(
 ) -> None:
     """An extended lease counts from the sign of life on."""
     await put(database)
-    await taken(queue)
+    works = await queue.take(Sort.SMALL, 10)
     clock.advance(LEASE - SECOND)
-    await queue.extend([WorkNumber(1)])
+    await queue.extend(works)
     clock.advance(LEASE - SECOND)
     during = await taken(queue)
     clock.advance(SECOND)
@@ -80,8 +80,8 @@ async def test_what_is_handed_back_is_due_after_its_rest(
 ) -> None:
     """Work that was not done is free again at once, or when it has rested."""
     await put(database)
-    await taken(queue)
-    await queue.hand_back([WorkNumber(1)], after=rest)
+    works = await queue.take(Sort.SMALL, 10)
+    await queue.hand_back(works, after=rest)
     clock.advance(rest - timedelta(microseconds=1))
     early = await taken(queue)
     clock.advance(timedelta(microseconds=1))
@@ -119,7 +119,7 @@ async def test_waiting_ends_with_an_announcement(queue: DatabaseQueue) -> None:
     waiting = asyncio.create_task(queue.wait())
     while not waiting.done():
         await asyncio.sleep(0)
-        queue.announce()
+        await queue.announce([])
 
     assert waiting.done()
 
@@ -130,7 +130,7 @@ async def test_work_announced_before_the_wait_is_not_slept_through(
     """An announcement between looking and waiting is not lost, for the work is in the database."""
     nothing = await taken(queue)
     await put(database)
-    queue.announce()
+    await queue.announce([])
 
     await asyncio.wait_for(queue.wait(), 1)
 

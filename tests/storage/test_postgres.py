@@ -18,6 +18,7 @@ from builders import (
     add_publish,
     apns_address,
     batch,
+    leased,
     randomness,
     rows_of,
     to_users,
@@ -203,7 +204,7 @@ async def test_batches_that_change_the_same_devices_are_settled_at_once(
         publishes = [await add_publish(connection, instance) for _ in range(CROWD)]
         for publish in publishes:
             await work.add_expansion(connection, publish, instance, now=NOW)
-    leased = await workshop.queue.take(CROWD)
+    held = await workshop.take(CROWD)
 
     def verdicts(ordinal: int) -> dict[DeviceNumber, Verdict]:
         def of(number: DeviceNumber) -> Verdict:
@@ -221,7 +222,7 @@ async def test_batches_that_change_the_same_devices_are_settled_at_once(
                 verdicts(ordinal),
                 now=NOW,
             )
-            for ordinal, each in enumerate(leased)
+            for ordinal, each in enumerate(held)
         ]
     )
 
@@ -246,9 +247,9 @@ async def test_many_who_take_work_at_once_take_each_piece_once(
             await work.add_expansion(connection, publish, instance, now=NOW)
 
     async with Database.opened(shared_url) as other:
-        queues = [workshop.queue, Workshop(other, Clock()).queue]
-        taken = await asyncio.gather(*[queues[n % 2].take(5) for n in range(CROWD)])
-        taken += [await workshop.queue.take(20)]
+        shops = [workshop, Workshop(other, Clock())]
+        taken = await asyncio.gather(*[shops[n % 2].take(5) for n in range(CROWD)])
+        taken += [await workshop.take(20)]
 
     numbers = [each.number for some in taken for each in some]
     assert (20, 20) == (len(numbers), len(set(numbers)))
@@ -264,8 +265,8 @@ async def test_work_that_is_being_taken_is_stepped_over(workshop: Workshop) -> N
             await work.add_expansion(connection, publish, instance, now=NOW)
 
     async with workshop.database.write() as connection:
-        ours = await work.lease(connection, limit=1, now=NOW, until=NOW)
-        theirs = await asyncio.wait_for(workshop.queue.take(2), 10)
+        ours = await leased(connection, 1)
+        theirs = await asyncio.wait_for(workshop.take(2), 10)
 
     assert ([1], [2]) == ([each.number for each in ours], [each.number for each in theirs])
 
@@ -276,7 +277,7 @@ async def test_a_step_that_two_hold_is_taken_once(workshop: Workshop) -> None:
     for _ in range(3):
         await workshop.log_in(instance, "alice", apns_address())
     publish = await workshop.publish(instance, to_users("alice"))
-    (expansion,) = await workshop.queue.take(1)
+    (expansion,) = await workshop.take(1)
     assert isinstance(expansion, Expansion)
 
     await asyncio.gather(

@@ -6,16 +6,17 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from builders import MINUTE, NOW, SECOND, add_instance, add_publish
+from builders import HOLDER, MINUTE, NOW, SECOND, add_instance, add_publish, leased
 from heliograph.model import (
     DeviceNumber,
     Environment,
     Gateway,
     InstanceNumber,
     PublishNumber,
+    Sort,
     WorkNumber,
 )
-from heliograph.storage import tables, work
+from heliograph.storage import tables, turns, work
 from heliograph.storage.database import Database
 from heliograph.storage.work import Batch, Expansion, Waiting, Work
 
@@ -45,6 +46,7 @@ async def put(
             [DeviceNumber(each) for each in devices or (1,)],
             attempt=attempt,
             due_at=due_at,
+            sort=Sort.SMALL if attempt == 1 else Sort.AGAIN,
         )
     (number,) = set(await numbers_of(database)) - before
     return number
@@ -61,7 +63,7 @@ async def take(
     database: Database, limit: int = 10, *, now: datetime = NOW, until: datetime = NOW + MINUTE
 ) -> Sequence[Work]:
     async with database.write() as connection:
-        return await work.lease(connection, limit=limit, now=now, until=until)
+        return await leased(connection, limit, now=now, until=until)
 
 
 async def taken(database: Database, limit: int = 10, *, now: datetime = NOW) -> set[WorkNumber]:
@@ -74,7 +76,7 @@ async def test_work_is_read_as_it_was_written(database: Database) -> None:
         await work.add_expansion(connection, PUBLISH, INSTANCE, now=NOW)
     number = await put(database, 3, 5, 2**40, attempt=4)
 
-    expansion, batch = await take(database)
+    batch, expansion = await take(database)
 
     assert Expansion(WorkNumber(1), PUBLISH, INSTANCE, 0) == expansion
     assert (
@@ -86,20 +88,21 @@ async def test_work_is_read_as_it_was_written(database: Database) -> None:
             Environment.SANDBOX,
             array("q", [3, 5, 2**40]),
             4,
+            Sort.AGAIN,
         )
         == batch
     )
 
 
-async def test_first_attempts_are_taken_before_repeats(database: Database) -> None:
-    """However long a repeat has been due, fresh work is never behind it."""
+async def test_what_is_fresh_and_what_is_repeated_are_taken_apart(database: Database) -> None:
+    """Whoever takes fresh work gets no repeat, however long it has been due."""
     repeat = await put(database, attempt=7, due_at=NOW - MINUTE)
     second = await put(database, attempt=2)
     fresh = await put(database)
 
     order = [await taken(database, 1) for _ in range(4)]
 
-    assert [{fresh}, {second}, {repeat}, set()] == order
+    assert [{fresh}, {repeat}, {second}, set()] == order
 
 
 async def test_older_work_is_taken_before_younger(database: Database) -> None:
@@ -143,7 +146,7 @@ async def test_a_lease_can_be_extended(database: Database) -> None:
     kept, other = await put(database), await put(database)
     await take(database, until=NOW + MINUTE)
     async with database.write() as connection:
-        await work.extend(connection, [kept], until=NOW + 2 * MINUTE)
+        await work.extend(connection, [kept], holder=HOLDER, until=NOW + 2 * MINUTE)
 
     assert [{other}, {kept, other}] == [
         await taken(database, now=NOW + minutes * MINUTE) for minutes in (1, 2)
@@ -155,8 +158,8 @@ async def test_work_is_handed_back(database: Database) -> None:
     first, second = await put(database), await put(database)
     await take(database)
     async with database.write() as connection:
-        await work.hand_back(connection, [first], due_at=NOW)
-        await work.hand_back(connection, [second], due_at=NOW + SECOND)
+        await work.hand_back(connection, [first], holder=HOLDER, due_at=NOW)
+        await work.hand_back(connection, [second], holder=HOLDER, due_at=NOW + SECOND)
 
     assert [{first}, {second}] == [
         await taken(database, now=NOW),
@@ -180,7 +183,7 @@ async def test_the_next_due_work_is_the_soonest_that_nobody_holds(database: Data
 
     async def next_due() -> datetime | None:
         async with database.read() as connection:
-            return await work.next_due(connection)
+            return await turns.next_due(connection, after=NOW - SECOND)
 
     empty = await next_due()
     await put(database, due_at=NOW)
@@ -198,9 +201,11 @@ async def test_an_expansion_moves_on_and_lets_go(database: Database) -> None:
         await work.add_expansion(connection, PUBLISH, INSTANCE, now=NOW)
     (expansion,) = await take(database)
     async with database.write() as connection:
-        await work.move_on(connection, expansion.number, expanded_to=42)
+        assert isinstance(expansion, Expansion)
+        left = await work.move_on(connection, expansion, expanded_to=42, sort=Sort.LARGE)
 
-    assert [Expansion(expansion.number, PUBLISH, INSTANCE, 42)] == await take(database)
+    assert [Expansion(expansion.number, PUBLISH, INSTANCE, 42, Sort.LARGE)] == [left]
+    assert [left] == await take(database)
 
 
 async def test_work_is_finished_once(database: Database) -> None:
@@ -231,8 +236,8 @@ async def test_letting_go_of_what_is_gone_is_no_matter(
     await take(database)
 
     async with database.write() as connection:
-        await work.extend(connection, numbers, until=NOW)
-        await work.hand_back(connection, numbers, due_at=NOW)
+        await work.extend(connection, numbers, holder=HOLDER, until=NOW)
+        await work.hand_back(connection, numbers, holder=HOLDER, due_at=NOW)
 
     assert set() == await taken(database)
 
@@ -243,7 +248,7 @@ async def test_what_waits_for_a_device_is_found_in_its_batch(database: Database)
     await put(database, 7, attempt=2, due_at=NOW + MINUTE)
     async with database.write() as connection:
         await work.add_expansion(connection, PUBLISH, INSTANCE, now=NOW + MINUTE)
-        await work.lease(connection, limit=1, now=NOW, until=NOW + MINUTE)
+        await leased(connection, 1)
 
     async with database.read() as connection:
         found = await work.waiting(connection, PUBLISH, [DeviceNumber(each) for each in range(9)])
@@ -258,7 +263,7 @@ async def test_work_in_nobodys_hand_is_removed(database: Database) -> None:
     """What is held stays, whoever holds it; what was removed is told."""
     held = await put(database, 1)
     async with database.write() as connection:
-        await work.lease(connection, limit=1, now=NOW, until=NOW + MINUTE)
+        await leased(connection, 1)
     waiting = [await put(database, 2), await put(database, 3, due_at=NOW + MINUTE)]
 
     async with database.write() as connection:

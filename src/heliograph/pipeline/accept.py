@@ -12,7 +12,7 @@ from heliograph.logs import Event
 from heliograph.logs import get as log
 from heliograph.metrics import Metrics
 from heliograph.model import Messages, PublishId, Target, ToUsers, time_ordered_uuid
-from heliograph.queue.database import DatabaseQueue
+from heliograph.queue.contract import Queue
 from heliograph.storage import idempotency, publishes, work
 from heliograph.storage.database import Database
 from heliograph.storage.idempotency import Once
@@ -24,7 +24,7 @@ class Accept:
     def __init__(
         self,
         database: Database,
-        queue: DatabaseQueue,
+        queue: Queue,
         metrics: Metrics,
         *,
         clock: Callable[[], datetime],
@@ -77,8 +77,8 @@ class Accept:
             number = await publishes.add(
                 connection, instance.number, publish, target, messages, now=now
             )
-            await work.add_expansion(connection, number, instance.number, now=now)
-        self._queue.announce()
+            expansion = await work.add_expansion(connection, number, instance.number, now=now)
+        await self._queue.announce([expansion])
         kind = "users" if isinstance(target, ToUsers) else "interests"
         self._metrics.publishes.labels(kind).inc()
         log().debug(Event.PUBLISH_ACCEPTED, instance=instance.id, publish=publish, target=kind)

@@ -15,11 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.logs import Event
 from heliograph.logs import get as log
-from heliograph.model import DeviceNumber, Environment, Gateway
+from heliograph.model import DeviceNumber, Environment, Gateway, Sort
+from heliograph.pipeline.verdict import expires_at
 from heliograph.storage import devices, publishes, work
 from heliograph.storage.database import Database
 from heliograph.storage.devices import Addressed
-from heliograph.storage.work import Expansion
+from heliograph.storage.work import LARGE_PUBLISH, Expansion, Work
 
 Lane = tuple[Gateway, Environment | None]
 """What is sent together, within one instance."""
@@ -27,9 +28,9 @@ Lane = tuple[Gateway, Environment | None]
 
 async def expand(
     database: Database, expansion: Expansion, *, page_size: int, now: datetime
-) -> None:
+) -> Sequence[Work]:
     """
-    Take one step.
+    Take one step; the work that it makes, and what is left of the expansion itself.
 
     Args:
         database: Where the target, and the work, are kept.
@@ -41,12 +42,12 @@ async def expand(
         publish = await publishes.find(connection, expansion.publish, lock=True)
         if publish is None:
             await work.remove(connection, expansion.number)
-            return
+            return []
         if not await work.hold(connection, expansion):
-            return
+            return []
         if publish.cancelled_at is not None:
-            await _finish(connection, expansion, now)
-            return
+            await finish(connection, expansion, now=now)
+            return []
         page = await devices.addressed(
             connection,
             publish.instance,
@@ -55,7 +56,9 @@ async def expand(
             after=expansion.expanded_to,
             limit=page_size,
         )
-        for (gateway, environment), numbers in lanes(page).items():
+        targeted = await publishes.add_targeted(connection, publish.number, len(page))
+        sort = Sort.LARGE if targeted >= LARGE_PUBLISH else Sort.SMALL
+        made: list[Work] = [
             await work.add_batch(
                 connection,
                 publish.number,
@@ -65,16 +68,23 @@ async def expand(
                 numbers,
                 attempt=1,
                 due_at=now,
+                sort=sort,
+                expires_at=expires_at(
+                    getattr(publish.messages, gateway), accepted_at=publish.accepted_at
+                ),
             )
-        await publishes.add_targeted(connection, publish.number, len(page))
+            for (gateway, environment), numbers in lanes(page).items()
+        ]
         if len(page) == page_size:
-            await work.move_on(connection, expansion.number, expanded_to=page[-1].number)
-            return
-        await _finish(connection, expansion, now)
+            last = page[-1].number
+            return [*made, await work.move_on(connection, expansion, expanded_to=last, sort=sort)]
+        await finish(connection, expansion, now=now)
     log().debug(Event.PUBLISH_EXPANDED, publish=publish.id)
+    return made
 
 
-async def _finish(connection: AsyncConnection, expansion: Expansion, now: datetime) -> None:
+async def finish(connection: AsyncConnection, expansion: Expansion, *, now: datetime) -> None:
+    """Let an expansion end as it stands: no further device is targeted."""
     await work.remove(connection, expansion.number)
     await publishes.mark_expanded(connection, expansion.publish, now=now)
 

@@ -9,13 +9,13 @@ after a crash, the batch is delivered again.
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from heliograph.model import DeviceNumber, End, Environment
+from heliograph.model import DeviceNumber, End, Environment, Sort
 from heliograph.pipeline.cancel import PUBLISH_CANCELLED
 from heliograph.pipeline.verdict import Again, Over, Verdict
 from heliograph.storage import devices, outcomes, publishes, work
@@ -35,6 +35,8 @@ class Settlement:
     again: int
     pruned: Mapping[DeviceNumber, str] = field(default_factory=dict)
     """The devices taken out of service, and the gateway's word for why."""
+    made: Sequence[Batch] = ()
+    """The batches of those to be tried again."""
 
 
 async def settle(
@@ -66,18 +68,18 @@ async def settle(
         again = _to_try_again(batch, verdicts)
         if again and await publishes.is_cancelled(connection, batch.publish):
             ends["cancelled"] += await _cancel(connection, batch, again, now)
-        else:
-            await _repeat(connection, batch, again)
+            again = {}
+        made = await _repeat(connection, batch, again)
         await publishes.add_ends(connection, batch.publish, ends)
         await devices.hold(connection, _changed(verdicts))
         for environment, found in _found(verdicts).items():
             await devices.remember_environment(connection, found, environment)
         pruned = await _prune(connection, verdicts, now)
-    return Settlement(ends, len(ordered) - ends.total(), pruned)
+    return Settlement(ends, len(ordered) - ends.total(), pruned, made)
 
 
-async def _repeat(connection: AsyncConnection, batch: Batch, again: _Waiting) -> None:
-    for (due_at, attempt), numbers in again.items():
+async def _repeat(connection: AsyncConnection, batch: Batch, again: _Waiting) -> list[Batch]:
+    return [
         await work.add_batch(
             connection,
             batch.publish,
@@ -87,7 +89,11 @@ async def _repeat(connection: AsyncConnection, batch: Batch, again: _Waiting) ->
             numbers,
             attempt=attempt,
             due_at=due_at,
+            sort=batch.sort if attempt == batch.attempt else Sort.AGAIN,
+            expires_at=batch.expires_at,
         )
+        for (due_at, attempt), numbers in again.items()
+    ]
 
 
 async def _cancel(connection: AsyncConnection, batch: Batch, again: _Waiting, now: datetime) -> int:

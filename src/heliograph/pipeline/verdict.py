@@ -47,6 +47,12 @@ REFUSED_WAIT: Final = timedelta(minutes=1)
 MOST_ATTEMPTS: Final = 40
 """About eight hours of an unavailable gateway; refused credentials do not count."""
 
+MOST_FAILURES: Final = 10
+"""How often work is begun that we cannot do for a reason of our own: for about an hour."""
+
+_AFTER_FAILURE: Final = timedelta(seconds=10)
+"""How long it rests the first time."""
+
 DEFAULT_LIFETIME: Final = timedelta(days=28)
 """How long a message is worth sending if nobody says: FCM's and Beams' own default."""
 
@@ -123,6 +129,11 @@ def backoff(attempt: int, *, dice: float) -> timedelta:
     doublings: int = min(attempt - 1, 16)
     longest = min(FIRST_WAIT * (1 << doublings), LONGEST_WAIT)
     return longest * dice
+
+
+def after_failure(failures: int) -> timedelta:
+    """How long work rests that has failed so often for a reason of our own."""
+    return min(_AFTER_FAILURE * (1 << failures - 1), LONGEST_WAIT)
 
 
 def expires_at(

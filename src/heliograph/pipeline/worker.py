@@ -1,14 +1,14 @@
 """
 The worker: takes work from the queue and walks it through the pipeline.
 
-It holds a lease on what it has in hand and extends it while it is alive. Asked to
-stop, it finishes what is under way and hands the rest back.
+What it has in hand at once, and how it is stopped, ``hands.py`` says. Work that fails for
+a reason of our own rests, longer each time, until it is given up: nothing waits for ever.
 """
 
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -18,22 +18,32 @@ from heliograph.instances import Instances
 from heliograph.logs import Event
 from heliograph.logs import get as log
 from heliograph.metrics import Metrics
-from heliograph.model import DeviceNumber, WorkNumber
+from heliograph.model import DeviceNumber, Sort
 from heliograph.pipeline.cancel import PUBLISH_CANCELLED
 from heliograph.pipeline.deliver import Deliver
-from heliograph.pipeline.expand import expand
+from heliograph.pipeline.expand import expand, finish
+from heliograph.pipeline.hands import Hands
 from heliograph.pipeline.settle import Settlement, settle
-from heliograph.pipeline.verdict import Over, Verdict, expires_at, is_expired, verdict
-from heliograph.queue.database import LEASE, DatabaseQueue
+from heliograph.pipeline.verdict import (
+    MOST_FAILURES,
+    Over,
+    Verdict,
+    after_failure,
+    expires_at,
+    is_expired,
+    verdict,
+)
+from heliograph.queue.contract import Queue
 from heliograph.storage import devices, publishes
 from heliograph.storage.database import Database
 from heliograph.storage.publishes import Publish
 from heliograph.storage.work import Batch, Expansion, Work
 
-_HEARTBEAT: Final = LEASE / 4
+SMALL_HANDS: Final = 4
+"""How many small pieces we have in hand for each large one."""
 
-_AFTER_FAILURE: Final = timedelta(seconds=10)
-"""How long work rests that we could not do for a reason of our own."""
+INTERNAL_ERROR: Final = "InternalError"
+"""Why a delivery has failed that we gave up: a fault of ours, which the log tells of."""
 
 TIME_TO_FINISH: Final = timedelta(seconds=8)
 """How long a stop waits for what is under way; the process has 15 seconds in all."""
@@ -45,7 +55,7 @@ class Worker:
     def __init__(
         self,
         database: Database,
-        queue: DatabaseQueue,
+        queue: Queue,
         instances: Instances,
         deliver: Deliver,
         metrics: Metrics,
@@ -65,7 +75,8 @@ class Worker:
             instances: Whose credentials to use.
             deliver: What takes messages to gateways.
             metrics: Where to count.
-            concurrency: Pieces of work in hand at once.
+            concurrency: Pieces of large publishes in hand at once, and as many that are
+                tried again; of small ones four times as many.
             batch_size: Devices in one batch, at most.
             clock: The time.
             dice: Numbers from 0 up to 1, for the jitter of retries.
@@ -76,97 +87,91 @@ class Worker:
         self._instances = instances
         self._deliver = deliver
         self._metrics = metrics
-        self._concurrency = concurrency
+        self._hands = {
+            Sort.SMALL: SMALL_HANDS * concurrency,
+            Sort.LARGE: concurrency,
+            Sort.AGAIN: concurrency,
+        }
         self._batch_size = batch_size
         self._clock = clock
         self._dice = dice
         self._sleep = sleep
-        self._in_hand: dict[asyncio.Task[None], WorkNumber] = {}
 
-    async def run(self, *, time_to_finish: timedelta = TIME_TO_FINISH) -> None:
-        """Work until cancelled; then finish what is under way, and hand the rest back."""
-        heartbeat = asyncio.create_task(self._keep_leases())
-        try:
-            while True:
-                try:
-                    await self._take()
-                except Exception as problem:  # noqa: BLE001  (a full disk may be emptied)
-                    log().error(Event.WORKER_FAILED, problem=type(problem).__name__, exc_info=True)
-                    await self._sleep(_AFTER_FAILURE.total_seconds())
-        finally:
-            heartbeat.cancel()
-            await self._put_down(time_to_finish)
+    async def run(self, stop: asyncio.Event, *, time_to_finish: timedelta = TIME_TO_FINISH) -> None:
+        """Work until told to stop; then finish what is under way, and hand the rest back."""
+        hands = Hands(self._queue, self._do, self._hands, self._metrics, sleep=self._sleep)
+        await hands.work(stop, time_to_finish=time_to_finish)
 
     async def run_until_idle(self) -> None:
         """Do everything that is due now, then return."""
-        while work := await self._queue.take(self._concurrency):
-            await asyncio.gather(*[self._do(each) for each in work])
-
-    async def _take(self) -> None:
-        """Fill our hands; return when there is reason to look again."""
-        free = self._concurrency - len(self._in_hand)
-        taken = await self._queue.take(free) if free else []
-        for work in taken:
-            task = asyncio.create_task(self._do(work))
-            self._in_hand[task] = work.number
-            task.add_done_callback(self._let_go)
-        if len(taken) < free:
-            await self._queue.wait()
-        else:
-            await asyncio.wait(self._in_hand, return_when=asyncio.FIRST_COMPLETED)
-
-    def _let_go(self, task: asyncio.Task[None]) -> None:
-        del self._in_hand[task]
-        self._metrics.batches_in_hand.set(len(self._in_hand))
-
-    async def _keep_leases(self) -> None:
         while True:
-            await self._sleep(_HEARTBEAT.total_seconds())
-            if not self._in_hand:
-                continue
-            try:
-                await self._queue.extend(list(self._in_hand.values()))
-            except Exception as problem:  # noqa: BLE001  (the next beat may be in time)
-                log().error(Event.WORKER_FAILED, problem=type(problem).__name__, exc_info=True)
-
-    async def _put_down(self, time_to_finish: timedelta) -> None:
-        if not self._in_hand:
-            return
-        seconds = time_to_finish.total_seconds()
-        _, unfinished = await asyncio.wait(list(self._in_hand), timeout=seconds)
-        numbers = [self._in_hand[task] for task in unfinished]
-        for task in unfinished:
-            task.cancel()
-        await asyncio.gather(*unfinished, return_exceptions=True)
-        if numbers:
-            await self._queue.hand_back(numbers)
+            taken = [await self._queue.take(sort, hands) for sort, hands in self._hands.items()]
+            if not any(taken):
+                return
+            await asyncio.gather(*[self._do(each) for some in taken for each in some])
 
     async def _do(self, work: Work) -> None:
-        self._metrics.batches_in_hand.set(len(self._in_hand))
+        """Do a piece of work; if that fails for a reason of our own, it is not lost."""
         try:
-            if isinstance(work, Expansion):
-                await expand(self._database, work, page_size=self._batch_size, now=self._clock())
-                self._queue.announce()
-            else:
-                await self._do_batch(work)
+            made = await self._made_of(work)
+            await self._queue.finish([work])
+            if made:
+                await self._queue.announce(made)
         except Exception as problem:  # noqa: BLE001  (whatever it is, the work must not be lost)
             log().error(
                 Event.WORKER_FAILED, work=work.number, problem=type(problem).__name__, exc_info=True
             )
-            await self._queue.hand_back([work.number], after=_AFTER_FAILURE)
+            await self._fail(work)
 
-    async def _do_batch(self, batch: Batch) -> None:
+    async def _fail(self, work: Work) -> None:
+        """Let work rest that we could not do, or give it up."""
+        failures = work.failures + 1
+        try:
+            if failures < MOST_FAILURES:
+                rest = after_failure(failures)
+                await self._queue.hand_back([work], after=rest, has_failed=True)
+            else:
+                await self._give_up(work)
+        except Exception as problem:  # noqa: BLE001  (its lease runs out, and somebody takes it)
+            log().error(
+                Event.WORKER_FAILED, work=work.number, problem=type(problem).__name__, exc_info=True
+            )
+
+    async def _give_up(self, work: Work) -> None:
+        """End work that we cannot do, so that its publish comes to an end."""
+        now = self._clock()
+        if isinstance(work, Expansion):
+            async with self._database.write() as connection:
+                await finish(connection, work, now=now)
+        else:
+            failed = Over("failed", INTERNAL_ERROR)
+            verdicts = dict.fromkeys(map(DeviceNumber, work.devices), failed)
+            settlement = await settle(self._database, work, verdicts, now=now)
+            if settlement is not None:
+                self._metrics.deliveries.labels(work.gateway, "failed").inc(len(work.devices))
+        await self._queue.finish([work])
+        self._metrics.given_up.inc()
+        log().error(Event.WORK_GIVEN_UP, work=work.number, failures=work.failures + 1)
+
+    async def _made_of(self, work: Work) -> Sequence[Work]:
+        """Do a piece of work; what is to be done next."""
+        if isinstance(work, Expansion):
+            return await expand(self._database, work, page_size=self._batch_size, now=self._clock())
+        return await self._do_batch(work)
+
+    async def _do_batch(self, batch: Batch) -> Sequence[Work]:
         with self._metrics.batch_seconds.labels(batch.gateway).time():
             async with self._database.read() as connection:
                 publish = await publishes.find(connection, batch.publish)
             if publish is None:
                 log().info(Event.BATCH_ABANDONED, work=batch.number)
-                return  # its instance was deleted, and the work with it
+                return []  # its instance was deleted, and the work with it
             verdicts, outcomes = await self._verdicts(batch, publish)
             settlement = await settle(self._database, batch, verdicts, now=self._clock())
-        if settlement is not None:
-            self._report(batch, publish, settlement, outcomes)
-        self._queue.announce()
+        if settlement is None:
+            return []
+        self._report(batch, publish, settlement, outcomes)
+        return settlement.made
 
     async def _verdicts(
         self, batch: Batch, publish: Publish

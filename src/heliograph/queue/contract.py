@@ -8,22 +8,10 @@ therefore loses nothing but time.
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
-from enum import StrEnum
 from typing import Protocol
 
-from heliograph.model import Lane
+from heliograph.model import Lane, Sort
 from heliograph.storage.work import Work
-
-
-class Sort(StrEnum):
-    """What is taken by different hands, so that none of it waits for the other."""
-
-    SMALL = "small"
-    """Fresh work of a publish to few: nobody waits behind a broadcast."""
-    LARGE = "large"
-    """Fresh work of a publish to many."""
-    AGAIN = "again"
-    """What is tried again: never ahead of what is fresh."""
 
 
 class Queue(Protocol):
@@ -39,17 +27,31 @@ class Queue(Protocol):
         what is no longer worth sending; nothing at all of the lanes ``besides``.
         """
 
-    async def extend(self, works: Collection[Work]) -> None:
-        """Hold some work for another while."""
+    async def extend(self, works: Collection[Work]) -> Collection[Work]:
+        """Hold some work for another while; that which has been lost to somebody else."""
 
-    async def hand_back(self, works: Collection[Work], *, after: timedelta = timedelta(0)) -> None:
-        """Let go of work that was not done; it is due again after a while."""
+    async def hand_back(
+        self,
+        works: Collection[Work],
+        *,
+        after: timedelta = timedelta(0),
+        has_failed: bool = False,
+    ) -> None:
+        """Let go of work that was not done, if it is still ours; it is due after a while."""
 
     async def finish(self, works: Collection[Work]) -> None:
-        """Forget work that is settled: its outcomes are stored, and it is gone."""
+        """
+        Forget work that is settled: its outcomes are stored, and it is gone.
+
+        Of an expansion it is one step that is settled; what is left of it is announced.
+        """
 
     async def announce(self, works: Collection[Work]) -> None:
-        """Say that work was committed just now; never raises, for whoever missed it looks."""
+        """
+        Say that work was committed just now; never raises, for whoever missed it looks.
 
-    async def wait(self) -> None:
-        """Return when there may be something to take."""
+        Of none: that work of any sort may have come free, because a lane goes on.
+        """
+
+    async def wait(self) -> Collection[Sort]:
+        """Return when there may be something to take: of which sorts."""

@@ -7,14 +7,16 @@ is at it; if it dies, the lease runs out and somebody else takes over.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+import secrets
+from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from heliograph.model import WorkNumber
-from heliograph.storage import work
+from heliograph.model import InstanceNumber, Lane, Sort
+from heliograph.storage import lanes, turns, work
 from heliograph.storage.database import Database
-from heliograph.storage.work import Work
+from heliograph.storage.turns import Terms
+from heliograph.storage.work import Batch, Errand, Work
 
 LEASE: Final = timedelta(seconds=60)
 """How long work is held without a sign of life."""
@@ -22,33 +24,86 @@ LEASE: Final = timedelta(seconds=60)
 _LONGEST_NAP: Final = timedelta(seconds=5)
 """How long to sleep at most: another process may have added work without our knowing."""
 
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+
 
 class DatabaseQueue:
     """The work of one database, as one process sees it."""
 
-    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
-        """Look at a database; nothing is read yet."""
+    def __init__(
+        self, database: Database, clock: Callable[[], datetime], *, holder: str | None = None
+    ) -> None:
+        """
+        Look at a database; nothing is read yet.
+
+        Args:
+            database: Where the work is.
+            clock: The time.
+            holder: The name on our leases; None makes one up.
+        """
         self._database = database
         self._clock = clock
+        self._holder = holder or secrets.token_hex(8)
+        self._served: dict[Sort, InstanceNumber] = {}
+        self._expired_at: dict[Sort, datetime] = {}
+        self._looked_at = _LONG_AGO
+        self._announced: set[Sort] = set()
         self._news = asyncio.Event()
 
-    async def take(self, limit: int) -> Sequence[Work]:
-        """Hold up to ``limit`` pieces of work that are due."""
+    async def take(
+        self, sort: Sort, limit: int, *, besides: Collection[Lane] = ()
+    ) -> Sequence[Work]:
+        """Hold up to ``limit`` pieces of work of a sort that are due, in turns by instance."""
+        if limit < 1:
+            return []
         now = self._clock()
+        with_expired = now >= self._expired_at.get(sort, _LONG_AGO)
         async with self._database.write() as connection:
-            return await work.lease(connection, limit=limit, now=now, until=now + LEASE)
+            taken = await turns.lease(
+                connection,
+                sort,
+                limit,
+                Terms(self._holder, now, now + LEASE),
+                besides=besides,
+                after=self._served.get(sort),
+                with_expired=with_expired,
+            )
+        if taken:
+            self._served[sort] = taken[-1].instance
+        if with_expired and len(taken) < limit:
+            self._expired_at[sort] = now + _LONGEST_NAP
+        return taken
 
-    async def extend(self, numbers: Sequence[WorkNumber]) -> None:
-        """Hold some work for another while."""
+    async def extend(self, works: Collection[Work]) -> Collection[Work]:
+        """Hold some work for another while; that which has been lost to somebody else."""
+        until = self._clock() + LEASE
         async with self._database.write() as connection:
-            await work.extend(connection, numbers, until=self._clock() + LEASE)
+            numbers = [each.number for each in works]
+            ours = await work.extend(connection, numbers, holder=self._holder, until=until)
+            for each in works:
+                if isinstance(each, Batch) and each.errand is Errand.PROBE and each.number in ours:
+                    await lanes.extend_probe(connection, each.lane, until=until)
+        return [each for each in works if each.number not in ours]
 
     async def hand_back(
-        self, numbers: Sequence[WorkNumber], *, after: timedelta = timedelta(0)
+        self,
+        works: Collection[Work],
+        *,
+        after: timedelta = timedelta(0),
+        has_failed: bool = False,
     ) -> None:
-        """Let go of work that was not done; it is due again after a while."""
+        """Let go of work that was not done, if it is still ours; it is due after a while."""
         async with self._database.write() as connection:
-            await work.hand_back(connection, numbers, due_at=self._clock() + after)
+            await work.hand_back(
+                connection,
+                [each.number for each in works],
+                holder=self._holder,
+                due_at=self._clock() + after,
+                has_failed=has_failed,
+            )
+
+    async def finish(self, works: Collection[Work]) -> None:
+        """Nothing: settled work is gone from the database."""
 
     async def reclaim(self) -> int:
         """
@@ -60,19 +115,28 @@ class DatabaseQueue:
         async with self._database.write() as connection:
             return await work.release_all(connection)
 
-    def announce(self) -> None:
-        """Say that work was committed just now."""
+    async def announce(self, works: Collection[Work]) -> None:
+        """Say that work was committed just now; of none, that a lane goes on."""
+        self._announced |= {each.sort for each in works} or set(Sort)
         self._news.set()
 
-    async def wait(self) -> None:
-        """Return when there may be work: after an announcement, or when some is due."""
+    async def wait(self) -> Collection[Sort]:
+        """Return when there may be work: after an announcement, or when some falls due."""
+        try:
+            await asyncio.wait_for(self._news.wait(), await self._nap())
+            sorts = frozenset(self._announced)
+        except TimeoutError:
+            sorts = frozenset(Sort)
+        self._looked_at = self._clock()
+        self._announced.clear()
         self._news.clear()
+        return sorts
+
+    async def _nap(self) -> float:
+        """Seconds until something falls due that had not when we last looked."""
         async with self._database.read() as connection:
-            due_at = await work.next_due(connection)
+            due_at = await turns.next_due(connection, after=self._looked_at)
         nap = _LONGEST_NAP
         if due_at is not None:
             nap = min(nap, max(due_at - self._clock(), timedelta(0)))
-        try:
-            await asyncio.wait_for(self._news.wait(), nap.total_seconds())
-        except TimeoutError:
-            return
+        return nap.total_seconds()

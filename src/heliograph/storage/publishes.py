@@ -176,13 +176,15 @@ async def progress(
     )
 
 
-async def add_targeted(connection: AsyncConnection, number: PublishNumber, more: int) -> None:
-    """Count deliveries that expansion has just made."""
-    await connection.execute(
+async def add_targeted(connection: AsyncConnection, number: PublishNumber, more: int) -> int:
+    """Count deliveries that expansion has just made; how many there are now."""
+    targeted = await connection.scalar(
         update(publishes)
         .where(publishes.c.number == number)
         .values(targeted=publishes.c.targeted + more)
+        .returning(publishes.c.targeted)
     )
+    return int(targeted or 0)
 
 
 async def mark_expanded(

@@ -13,6 +13,7 @@ secret is sealed before it arrives here (``wire/seal.py``).
                ├─ vapid_keys ─┤
                ├─ devices ────┴─ interests
                ├─ idempotency_keys
+               ├─ lanes                     those that are paused
                └─ publishes ─┬─ work        what is still to do, leased
                              └─ outcomes    what was done, one row a batch
 """
@@ -175,9 +176,37 @@ work = Table(
     Column("attempt", Integer, nullable=False),
     Column("due_at", Instant, nullable=False),
     Column("leased_until", Instant),
+    # Who leases it: a name that a process makes up when it starts.
+    Column("holder", Text),
+    # Which hands take it, and in whose turn: ``lanes.key`` of its lane. The defaults are for
+    # processes of the release before, which do not know these columns.
+    Column("sort", Text, nullable=False, server_default="small"),
+    Column("lane", BigInteger, nullable=False, server_default="0"),
+    # From when on its message is worth nothing; None while the target is to be expanded.
+    Column("expires_at", Instant),
+    # How often it could not be done for a reason of our own.
+    Column("failures", Integer, nullable=False, server_default="0"),
     Index(None, "publish_number"),
     Index(None, "due_at", "number"),
+    Index(None, "sort", "lane", "due_at", "number"),
     sqlite_autoincrement=True,
+)
+
+# What is paused; a lane that is not in here goes on.
+lanes = Table(
+    "lanes",
+    metadata,
+    Column("lane", BigInteger, primary_key=True, autoincrement=False),
+    Column("instance_number", ForeignKey("instances.number", ondelete="CASCADE"), nullable=False),
+    Column("gateway", Text, nullable=False),
+    Column("environment", Text),
+    Column("kind", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("paused_at", Instant, nullable=False),
+    # When one message is to find out whether it goes on, and how often that has failed.
+    Column("probe_at", Instant, nullable=False),
+    Column("probes", Integer, nullable=False),
+    Index(None, "instance_number"),
 )
 
 outcomes = Table(

@@ -3,18 +3,20 @@ Queries on work: what is still to be done for a publish.
 
 A row is either an *expansion* (no gateway: walk the target on from
 ``expanded_to``) or a *batch* of deliveries for one lane. Whoever works on a row
-holds a lease on it; a lease that has run out belongs to a process that died. A row
-goes away in the same transaction that stores what came of it.
+holds a lease on it, under a name; a lease that has run out belongs to a process that
+died, and is anybody's. A row goes away in the same transaction that stores what came
+of it. Whose turn it is to be leased, ``turns.py`` says.
 """
 
 from array import array
 from bisect import bisect_left
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from enum import Enum, auto
+from typing import Any, Final
 
-from sqlalchemy import Row, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.model import (
@@ -22,10 +24,26 @@ from heliograph.model import (
     Environment,
     Gateway,
     InstanceNumber,
+    Lane,
     PublishNumber,
+    Sort,
     WorkNumber,
 )
+from heliograph.storage import lanes
 from heliograph.storage.tables import work
+
+LARGE_PUBLISH: Final = 1000
+"""From how many devices on a publish is a large one."""
+
+
+class Errand(Enum):
+    """What a batch is taken for."""
+
+    SEND = auto()
+    PROBE = auto()
+    """Its lane is paused, and this one message is to find out whether it goes on."""
+    EXPIRE = auto()
+    """Its lane is paused, and it is no longer worth anything: nothing is to be sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +55,9 @@ class Expansion:
     instance: InstanceNumber
     expanded_to: int
     """Every device up to this number has its batch."""
+    sort: Sort = Sort.SMALL
+    failures: int = 0
+    """How often it could not be done for a reason of our own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +73,17 @@ class Batch:
     """Their numbers, ascending."""
     attempt: int
     """1 the first time."""
+    sort: Sort = Sort.SMALL
+    expires_at: datetime | None = None
+    """From when on its message is worth nothing, if known."""
+    failures: int = 0
+    """How often it could not be done for a reason of our own."""
+    errand: Errand = Errand.SEND
+
+    @property
+    def lane(self) -> Lane:
+        """What it goes through."""
+        return Lane(self.instance, self.gateway, self.environment)
 
 
 Work = Expansion | Batch
@@ -72,10 +104,11 @@ async def add_expansion(
     instance: InstanceNumber,
     *,
     now: datetime,
-) -> None:
-    """Ask for a target to be walked."""
-    await connection.execute(
-        insert(work).values(
+) -> Expansion:
+    """Ask for a target to be walked; the work that it is, small until more is known."""
+    number = await connection.scalar(
+        insert(work)
+        .values(
             publish_number=publish,
             instance_number=instance,
             expanded_to=0,
@@ -83,8 +116,12 @@ async def add_expansion(
             pending=0,
             attempt=1,
             due_at=now,
+            sort=str(Sort.SMALL),
+            lane=instance * lanes.LANES,
         )
+        .returning(work.c.number)
     )
+    return Expansion(WorkNumber(int(number or 0)), publish, instance, 0)
 
 
 async def add_batch(
@@ -97,86 +134,125 @@ async def add_batch(
     *,
     attempt: int,
     due_at: datetime,
-) -> None:
-    """Ask for deliveries; ``devices`` are in ascending order."""
-    await connection.execute(
-        insert(work).values(
-            publish_number=publish,
-            instance_number=instance,
-            gateway=str(gateway),
-            environment=environment,
-            expanded_to=0,
-            devices=array("q", devices),
-            pending=len(devices),
-            attempt=attempt,
-            due_at=due_at,
-        )
+    sort: Sort = Sort.SMALL,
+    expires_at: datetime | None = None,
+) -> Batch:
+    """Ask for deliveries; ``devices`` are in ascending order. The work that they are."""
+    batch = Batch(
+        number=WorkNumber(0),
+        publish=publish,
+        instance=instance,
+        gateway=gateway,
+        environment=environment,
+        devices=array("q", devices),
+        attempt=attempt,
+        sort=sort,
+        expires_at=expires_at,
     )
+    return await _add(connection, batch, due_at=due_at)
 
 
-async def lease(
-    connection: AsyncConnection, *, limit: int, now: datetime, until: datetime
+async def claim(
+    connection: AsyncConnection,
+    numbers: Sequence[WorkNumber],
+    *,
+    holder: str,
+    now: datetime,
+    until: datetime,
+    paused: Collection[Lane] = (),
 ) -> Sequence[Work]:
     """
-    Take work that is due and that nobody holds, first attempts before repeated ones.
+    Lease those of some work that are due and in nobody's hand, in the order given.
 
     Args:
         connection: The transaction.
-        limit: How many rows at most.
+        numbers: Which.
+        holder: Who will be at it.
         now: Leases that ended before this instant no longer count.
         until: When the new leases end unless they are extended.
+        paused: Lanes of which only what has expired is to be had, and only to say so.
     """
+    closed = [lanes.key(lane) for lane in paused]
     free = (
         select(work.c.number)
-        .where(
-            work.c.due_at <= now,
-            or_(work.c.leased_until.is_(None), work.c.leased_until <= now),
-        )
-        .order_by(work.c.attempt, work.c.number)
-        .limit(limit)
+        .where(work.c.number.in_(numbers), is_free(work.c, now))
+        .where(or_(work.c.lane.not_in(closed), work.c.expires_at <= now))
         .with_for_update(skip_locked=True)
         .cte("free")  # looked up once: a planner may repeat a subquery, and lock other rows
     )
     taken = await connection.execute(
         update(work)
         .where(work.c.number.in_(select(free.c.number)))
-        .values(leased_until=until)
+        .values(leased_until=until, holder=holder)
         .returning(work)
     )
-    return sorted((_read(row) for row in taken), key=lambda item: item.number)
+    held = {each.number: each for each in map(_read, taken)}
+    ordered = [held[number] for number in numbers if number in held]
+    return [
+        replace(each, errand=Errand.EXPIRE)
+        if isinstance(each, Batch) and each.lane in paused
+        else each
+        for each in ordered
+    ]
+
+
+def is_free(columns: Any, now: datetime) -> ColumnElement[bool]:
+    """Whether work is due and in nobody's hand."""
+    due: ColumnElement[bool] = columns.due_at <= now
+    return due & or_(columns.leased_until.is_(None), columns.leased_until <= now)
 
 
 async def extend(
-    connection: AsyncConnection, numbers: Sequence[WorkNumber], *, until: datetime
-) -> None:
-    """Hold some work for longer."""
-    await connection.execute(
-        update(work).where(work.c.number.in_(numbers)).values(leased_until=until)
+    connection: AsyncConnection, numbers: Collection[WorkNumber], *, holder: str, until: datetime
+) -> set[WorkNumber]:
+    """Hold some work for longer; that which is still in this holder's hand."""
+    extended = await connection.execute(
+        update(work)
+        .where(work.c.number.in_(numbers), work.c.holder == holder)
+        .values(leased_until=until)
+        .returning(work.c.number)
     )
+    return {WorkNumber(row.number) for row in extended}
 
 
 async def hand_back(
-    connection: AsyncConnection, numbers: Sequence[WorkNumber], *, due_at: datetime
+    connection: AsyncConnection,
+    numbers: Collection[WorkNumber],
+    *,
+    holder: str,
+    due_at: datetime,
+    has_failed: bool = False,
 ) -> None:
-    """Let go of work that was not done, to be taken up from an instant on."""
+    """Let go of what is still in this holder's hand, to be taken up from an instant on."""
     await connection.execute(
-        update(work).where(work.c.number.in_(numbers)).values(leased_until=None, due_at=due_at)
+        update(work)
+        .where(work.c.number.in_(numbers), work.c.holder == holder)
+        .values(
+            leased_until=None,
+            holder=None,
+            due_at=due_at,
+            failures=work.c.failures + int(has_failed),
+        )
     )
 
 
 async def release_all(connection: AsyncConnection) -> int:
     """End every lease, because the only process that could hold one has just started."""
     ended = await connection.execute(
-        update(work).where(work.c.leased_until.is_not(None)).values(leased_until=None)
+        update(work).where(work.c.leased_until.is_not(None)).values(leased_until=None, holder=None)
     )
     return int(ended.rowcount)
 
 
-async def next_due(connection: AsyncConnection) -> datetime | None:
-    """When the next unheld work is due; None if there is none."""
-    query = select(func.min(work.c.due_at)).where(work.c.leased_until.is_(None))
-    instant: datetime | None = await connection.scalar(query)
-    return instant
+async def to_probe(connection: AsyncConnection, batch: Batch, *, now: datetime) -> Batch:
+    """Keep one device of a batch in hand; the others wait on as a batch of their own."""
+    first, others = batch.devices[:1], batch.devices[1:]
+    if others:
+        await connection.execute(
+            update(work).where(work.c.number == batch.number).values(devices=first, pending=1)
+        )
+        await _add(connection, replace(batch, devices=others), due_at=now)
+    return replace(batch, devices=first, errand=Errand.PROBE)
 
 
 async def hold(connection: AsyncConnection, expansion: Expansion) -> bool:
@@ -191,13 +267,21 @@ async def hold(connection: AsyncConnection, expansion: Expansion) -> bool:
     return await connection.scalar(query.with_for_update()) is not None
 
 
-async def move_on(connection: AsyncConnection, number: WorkNumber, *, expanded_to: int) -> None:
-    """Note how far an expansion has come, and let go of it so that others get their turn."""
+async def move_on(
+    connection: AsyncConnection, expansion: Expansion, *, expanded_to: int, sort: Sort
+) -> Expansion:
+    """
+    Note how far an expansion has come, and let go of it so that others get their turn.
+
+    Returns:
+        The work that is left; what failed before is forgotten.
+    """
     await connection.execute(
         update(work)
-        .where(work.c.number == number)
-        .values(expanded_to=expanded_to, leased_until=None)
+        .where(work.c.number == expansion.number)
+        .values(expanded_to=expanded_to, sort=str(sort), leased_until=None, holder=None, failures=0)
     )
+    return replace(expansion, expanded_to=expanded_to, sort=sort, failures=0)
 
 
 async def remove(connection: AsyncConnection, number: WorkNumber) -> bool:
@@ -228,6 +312,28 @@ async def remove_waiting(connection: AsyncConnection, publish: PublishNumber) ->
     return sorted((_read(row) for row in removed), key=lambda item: item.number)
 
 
+async def _add(connection: AsyncConnection, batch: Batch, *, due_at: datetime) -> Batch:
+    number = await connection.scalar(
+        insert(work)
+        .values(
+            publish_number=batch.publish,
+            instance_number=batch.instance,
+            gateway=str(batch.gateway),
+            environment=batch.environment,
+            expanded_to=0,
+            devices=batch.devices,
+            pending=len(batch.devices),
+            attempt=batch.attempt,
+            due_at=due_at,
+            sort=str(batch.sort),
+            lane=lanes.key(batch.lane),
+            expires_at=batch.expires_at,
+        )
+        .returning(work.c.number)
+    )
+    return replace(batch, number=WorkNumber(int(number or 0)), failures=0, errand=Errand.SEND)
+
+
 def _has(devices: "array[int]", device: DeviceNumber) -> bool:
     """Whether a device is among those of a batch, which are in ascending order."""
     place = bisect_left(devices, device)
@@ -237,8 +343,9 @@ def _has(devices: "array[int]", device: DeviceNumber) -> bool:
 def _read(row: Row[Any]) -> Work:
     number, publish = WorkNumber(row.number), PublishNumber(row.publish_number)
     instance = InstanceNumber(row.instance_number)
+    sort = Sort(row.sort)
     if row.gateway is None:
-        return Expansion(number, publish, instance, row.expanded_to)
+        return Expansion(number, publish, instance, row.expanded_to, sort, row.failures)
     return Batch(
         number=number,
         publish=publish,
@@ -247,4 +354,7 @@ def _read(row: Row[Any]) -> Work:
         environment=None if row.environment is None else Environment(row.environment),
         devices=row.devices,
         attempt=row.attempt,
+        sort=sort,
+        expires_at=row.expires_at,
+        failures=row.failures,
     )
