@@ -39,7 +39,7 @@ def main() -> None:
     seed = Random().randrange(2**32) if options.seed is None else options.seed  # noqa: S311
     console = Console()
     console.print(f"{options.rounds} rounds, seed {seed}: SEED={seed} replays them.")
-    size = Size(options.rounds, users=700, frail_users=12, small=4, is_patient=True)
+    size = Size(options.rounds, users=options.users, frail_users=12, small=4, is_patient=True)
     reports = [_run(mode, size, seed, console) for mode in options.mode or MODES]
     console.print(table(reports), markup=False)
     if options.output is not None:
@@ -51,6 +51,7 @@ def _options() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=50)
+    parser.add_argument("--users", type=int, default=700, help="each has three devices")
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--mode", action="append", choices=MODES, help="default: both")
     parser.add_argument("--output", type=Path, help="a page that has a place for the table")

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import httpx
 from benchmarks.chaos.ledger import Asked, Broken, Fate, Ledger
-from benchmarks.chaos.parts import Part
+from benchmarks.chaos.parts import Part, Server
 from benchmarks.chaos.script import DEVICES_OF_A_USER, EVERYTHING, Order, Round, Size, rounds
 from benchmarks.chaos.stage import MOST_IN_HAND, Device, Mode, Stage, staged
 
@@ -68,10 +68,23 @@ class Report:
 
 
 async def prove(
-    mode: Mode, size: Size, seed: int, *, progress: Callable[[Round], None] = lambda _round: None
+    mode: Mode,
+    size: Size,
+    seed: int,
+    *,
+    victims: Sequence[str] = (),
+    progress: Callable[[Round], None] = lambda _round: None,
 ) -> Report:
     """
     Run, and say what it came to.
+
+    Args:
+        mode: One process, or several with PostgreSQL and NATS.
+        size: How much happens.
+        seed: Chooses what happens.
+        victims: The parts that are killed in turn; unless told, each of them, and then all at
+            once.
+        progress: Told of each round that is over.
 
     Raises:
         Broken: A promise does not hold.
@@ -81,8 +94,7 @@ async def prove(
     begun = time.monotonic()
     dice = Random(f"{seed}/{mode}")  # noqa: S311  (to be repeated)
     async with staged(mode, size.users) as stage:
-        victims = list(stage.parts)
-        script = rounds(size, [*victims, EVERYTHING] if len(victims) > 1 else victims, dice)
+        script = rounds(size, victims or _everybody(stage), dice)
         run = Run(stage, Report(mode, seed), size)
         async with run.keeping_books():
             for each in script:
@@ -180,8 +192,8 @@ class Run:
             tried.append(asyncio.Event())
             late.append(asyncio.create_task(self._publish(order, tried[-1])))
         await asyncio.gather(*[each.wait() for each in tried])
-        for part in parts:
-            await self._start(part, script)
+        for group in _by_floor(parts):
+            await asyncio.gather(*[self._start(part, script) for part in group])
         self._deaths.append((died, [order.words for order in script.late]))
         return late
 
@@ -352,6 +364,18 @@ class Run:
                 raise Broken(f"failures of its own: {dict(server.failures)}")
             if server.status != 0:
                 raise Broken(f"{server.name} ended with {server.status}")
+
+
+def _everybody(stage: Stage) -> list[str]:
+    """Each part, and all at once where that is something else."""
+    names = list(stage.parts)
+    return [*names, EVERYTHING] if len(names) > 1 else names
+
+
+def _by_floor(parts: Sequence[Part]) -> list[list[Part]]:
+    """What the product stands on, and then the product."""
+    ours: list[Part] = [part for part in parts if isinstance(part, Server)]
+    return [[part for part in parts if part not in ours], ours]
 
 
 async def _ask(client: AsyncPushNotifications, order: Order) -> dict[str, Any] | None:

@@ -34,7 +34,7 @@ class Size:
     small: int
     """Publishes to a few users in each round, besides those to everybody."""
     is_patient: bool
-    """Whether there is time for faults that hold work up by half a minute or more."""
+    """Whether there is time for what holds work up by half a minute, and for second kills."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +138,14 @@ def _round(number: int, size: Size, victims: Sequence[str], dice: Random) -> Rou
         victim=victims[number % len(victims)],
         moment=dice.uniform(0, 0.9),
         pause=dice.uniform(0, 0.1),
-        again_after=dice.uniform(0, 1.5) if dice.random() < 0.25 else None,  # noqa: PLR2004
+        again_after=_again(size, dice),
     )
+
+
+def _again(size: Size, dice: Random) -> float | None:
+    """One start in four is cut short, if there is time for another."""
+    is_cut_short = dice.random() < 0.25  # noqa: PLR2004
+    return dice.uniform(0, 1.5) if size.is_patient and is_cut_short else None
 
 
 def _weather(is_calm: bool, dice: Random) -> list[Fields]:

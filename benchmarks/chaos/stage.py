@@ -20,18 +20,21 @@ from heliograph.client.publish import AsyncPushNotifications
 from heliograph.config import Settings
 from heliograph.errors import ConfigurationError
 from heliograph.model import DeviceId, Gateway, Interest, UserId
+from heliograph.pipeline.worker import SMALL_HANDS
 from heliograph.registry import Registry
 from processes import PATIENCE_SECONDS, heliograph
 from support import ADMIN
 
 Mode = Literal["embedded", "cluster"]
 
-BATCH_SIZE: Final = 5
-CONCURRENCY: Final = 2
-"""With the size of a batch: what one process can have in hand, and so repeat, is little."""
+BATCH_SIZE: Final = 10
+CONCURRENCY: Final = 1
 
-MOST_IN_HAND: Final = BATCH_SIZE * CONCURRENCY
-"""Deliveries that one process has in hand."""
+MOST_IN_HAND: Final = BATCH_SIZE * CONCURRENCY * (SMALL_HANDS + 2)
+"""Deliveries that one process has in hand, and so can repeat: small, large, and once more."""
+
+LEASE_SECONDS: Final = 10
+"""How long what a dead worker held rests; no living one may be kept from the CPU for so long."""
 
 _PLATFORMS: Final = ("apns", "fcm", "web")
 
@@ -179,6 +182,7 @@ def _settings(ca: Path) -> dict[str, str]:
         "HELIOGRAPH_EXTRA_CA_FILE": str(ca),
         "HELIOGRAPH_BATCH_SIZE": str(BATCH_SIZE),
         "HELIOGRAPH_WORKER_CONCURRENCY": str(CONCURRENCY),
+        "HELIOGRAPH_LEASE_SECONDS": str(LEASE_SECONDS),
         "HELIOGRAPH_PUBLISH_RATE": "100000",
         "HELIOGRAPH_DEVICE_RATE": "100000",
     }

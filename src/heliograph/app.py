@@ -13,7 +13,7 @@ import os
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal
 
@@ -98,7 +98,7 @@ async def product(settings: Settings, *, extra_ca: str | None = None) -> AsyncIt
             stack.enter_context(_only_one(settings))
         database, instances = await stack.enter_async_context(storage(settings))
         client = await stack.enter_async_context(outgoing(settings, metrics, extra_ca))
-        queue = DatabaseQueue(database, now)
+        queue = DatabaseQueue(database, now, lease=timedelta(seconds=settings.lease_seconds))
         registry = Registry(
             database,
             clock=now,

@@ -100,6 +100,11 @@ class Settings:
         "Messages that one Google project may send a minute: your quota, if Google has raised it.",
     )
     batch_size: int = _setting(1000, "Devices in one batch of deliveries, at most.")
+    lease_seconds: int = _setting(
+        60,
+        "How long the work of a worker that gives no sign of life is left alone. Living ones give "
+        "four in that time.",
+    )
     sandbox_listen: str | None = _setting(
         None, "Address and port of the sandbox's pages. Default: 127.0.0.1:8041, if it is free."
     )
@@ -142,6 +147,7 @@ def _check_lengths(settings: Settings) -> None:
         "fcm_rate",
         "worker_concurrency",
         "batch_size",
+        "lease_seconds",
     ):
         if getattr(settings, name) < 1:
             raise ConfigurationError(f"{variable(name)} must be at least 1")

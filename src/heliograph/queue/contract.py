@@ -17,6 +17,10 @@ from heliograph.storage.work import Work
 class Queue(Protocol):
     """The work that is due, as one process sees it."""
 
+    @property
+    def lease(self) -> timedelta:
+        """How long work is held without a sign of life."""
+
     async def take(
         self, sort: Sort, limit: int, *, besides: Collection[Lane] = ()
     ) -> Sequence[Work]:

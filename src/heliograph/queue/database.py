@@ -19,7 +19,7 @@ from heliograph.storage.turns import Terms
 from heliograph.storage.work import Batch, Errand, Work
 
 LEASE: Final = timedelta(seconds=60)
-"""How long work is held without a sign of life."""
+"""How long work is held without a sign of life, unless told."""
 
 _LONGEST_NAP: Final = timedelta(seconds=5)
 """How long to sleep at most: another process may have added work without our knowing."""
@@ -31,7 +31,12 @@ class DatabaseQueue:
     """The work of one database, as one process sees it."""
 
     def __init__(
-        self, database: Database, clock: Callable[[], datetime], *, holder: str | None = None
+        self,
+        database: Database,
+        clock: Callable[[], datetime],
+        *,
+        lease: timedelta = LEASE,
+        holder: str | None = None,
     ) -> None:
         """
         Look at a database; nothing is read yet.
@@ -39,10 +44,12 @@ class DatabaseQueue:
         Args:
             database: Where the work is.
             clock: The time.
+            lease: How long work is held without a sign of life.
             holder: The name on our leases; None makes one up.
         """
         self._database = database
         self._clock = clock
+        self.lease = lease
         self._holder = holder or secrets.token_hex(8)
         self._served: dict[Sort, InstanceNumber] = {}
         self._expired_at: dict[Sort, datetime] = {}
@@ -63,7 +70,7 @@ class DatabaseQueue:
                 connection,
                 sort,
                 limit,
-                Terms(self._holder, now, now + LEASE),
+                Terms(self._holder, now, now + self.lease),
                 besides=besides,
                 after=self._served.get(sort),
                 with_expired=with_expired,
@@ -76,7 +83,7 @@ class DatabaseQueue:
 
     async def extend(self, works: Collection[Work]) -> Collection[Work]:
         """Hold some work for another while; that which has been lost to somebody else."""
-        until = self._clock() + LEASE
+        until = self._clock() + self.lease
         async with self._database.write() as connection:
             numbers = [each.number for each in works]
             ours = await work.extend(connection, numbers, holder=self._holder, until=until)
