@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import httpx
 from benchmarks.chaos.ledger import Asked, Broken, Fate, Ledger
-from benchmarks.chaos.parts import Part, Server
+from benchmarks.chaos.parts import Part
 from benchmarks.chaos.script import DEVICES_OF_A_USER, EVERYTHING, Order, Round, Size, rounds
-from benchmarks.chaos.stage import MOST_IN_HAND, Device, Mode, Stage, staged
+from benchmarks.chaos.stage import MOST_IN_HAND, Device, Mode, Stage, floors, staged
 
 from heliograph.client.publish import (
     AsyncPushNotifications,
@@ -192,8 +192,8 @@ class Run:
             tried.append(asyncio.Event())
             late.append(asyncio.create_task(self._publish(order, tried[-1])))
         await asyncio.gather(*[each.wait() for each in tried])
-        for group in _by_floor(parts):
-            await asyncio.gather(*[self._start(part, script) for part in group])
+        for floor in floors(parts):
+            await asyncio.gather(*[self._start(part, script) for part in floor])
         self._deaths.append((died, [order.words for order in script.late]))
         return late
 
@@ -370,12 +370,6 @@ def _everybody(stage: Stage) -> list[str]:
     """Each part, and all at once where that is something else."""
     names = list(stage.parts)
     return [*names, EVERYTHING] if len(names) > 1 else names
-
-
-def _by_floor(parts: Sequence[Part]) -> list[list[Part]]:
-    """What the product stands on, and then the product."""
-    ours: list[Part] = [part for part in parts if isinstance(part, Server)]
-    return [[part for part in parts if part not in ours], ours]
 
 
 async def _ask(client: AsyncPushNotifications, order: Order) -> dict[str, Any] | None:

@@ -1,9 +1,10 @@
 """What a run takes place on: a sandbox, devices that are registered, and the parts to be killed."""
 
+import asyncio
 import itertools
 import secrets
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,13 +127,23 @@ async def staged(mode: Mode, users: int) -> AsyncIterator[Stage]:
         ca.write_text((await http.get(f"{management}/ca.pem")).text)
         parts, database = _parts(mode, folder, _settings(ca))
         stage = Stage(http, management, await _devices(http, management, users), parts)
-        for part in parts.values():
-            await part.start()
-            stack.push_async_callback(part.stop)
-            await part.ready()
+        for floor in floors(parts.values()):
+            for part in floor:
+                await part.start()
+                stack.push_async_callback(part.stop)
+            await asyncio.gather(*[part.ready() for part in floor])
         await _introduce(stage)
         await _populate(stage, Settings(**database))
         yield stage
+
+
+def floors(parts: Iterable[Part]) -> list[list[Part]]:
+    """What the product stands on, and then the product."""
+    below: list[Part] = []
+    above: list[Part] = []
+    for part in parts:
+        (above if isinstance(part, Server) else below).append(part)
+    return [below, above]
 
 
 @contextmanager
