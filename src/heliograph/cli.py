@@ -42,6 +42,7 @@ from heliograph.model import (
 from heliograph.pipeline.cancel import cancel
 from heliograph.serving import stop_signals
 from heliograph.storage import devices, publishes
+from heliograph.storage.lanes import Paused
 from heliograph.storage.publishes import Progress
 from heliograph.wire.jws import base64url
 
@@ -282,10 +283,12 @@ def show_instance(instance: str, *, as_json: AsJson = False) -> None:
             async with database.read() as connection:
                 count = await devices.count(connection, found.number)
             keys = await instances.vapid_use(found.number)
+            paused = await instances.paused_lanes(found.number)
             return _describe(found) | {
                 **_describe_apns(found.apns),
                 "devices": count,
                 "vapid_keys": [_describe_key(each) for each in keys],
+                "paused_lanes": [_describe_lane(each) for each in paused],
             }
 
     _show(_run(run()), as_json=as_json)
@@ -557,6 +560,17 @@ def _describe_key(key: VapidKeyUse) -> dict[str, Any]:
         "created_at": key.created_at.isoformat(timespec="seconds"),
         "devices": key.devices,
         "current": key.is_current,
+    }
+
+
+def _describe_lane(paused: Paused) -> dict[str, Any]:
+    return {
+        "gateway": paused.lane.gateway,
+        "environment": paused.lane.environment or "",
+        "kind": paused.kind,
+        "reason": paused.reason,
+        "paused_at": paused.paused_at.isoformat(timespec="seconds"),
+        "probe_at": paused.probe_at.isoformat(timespec="seconds"),
     }
 
 

@@ -94,7 +94,11 @@ class Settings:
         "Processes that encrypt large batches for browsers, each of 27 to 39 MB, started when "
         "first needed. 0: the server does it itself.",
     )
-    worker_concurrency: int = _setting(8, "Batches of work that one worker has in hand at once.")
+    worker_concurrency: int = _setting(
+        8,
+        "Batches of large publishes that one worker has in hand at once, and as many that are "
+        "tried again; of small publishes four times as many.",
+    )
     fcm_rate: int = _setting(
         600_000,
         "Messages that one Google project may send a minute: your quota, if Google has raised it.",

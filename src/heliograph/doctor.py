@@ -24,8 +24,11 @@ from heliograph.model import (
     ApnsIdentity,
     ApnsMessage,
     Environment,
+    Gateway,
+    PauseKind,
 )
 from heliograph.pipeline.couriers.apns import destination
+from heliograph.storage.lanes import Paused
 from heliograph.transport.client import Client
 from heliograph.transport.tokens import AccessTokens
 
@@ -34,6 +37,7 @@ _NO_DEVICE: Final = "0" * 64
 _NO_MESSAGE: Final = b"00000000-0000-8000-8000-000000000000"
 _RENEWAL: Final = timedelta(days=30)
 """How long before its end a certificate is worth a warning."""
+_NAMES: Final = {Gateway.APNS: "APNs", Gateway.FCM: "FCM", Gateway.WEB: "web push"}
 _EXAMPLE_SUBJECT: Final = Settings().vapid_subject
 
 
@@ -59,6 +63,8 @@ async def examine(settings: Settings) -> list[Finding]:
                 )
             for instance in every:
                 findings += [each async for each in _credentials(instance, client)]
+                paused = await instances.paused_lanes(instance.number)
+                findings += [judge_lane(instance.name, each) for each in paused]
     except ConfigurationError as problem:
         findings.append(Finding("database", "fault", str(problem)))
     except (OSError, SQLAlchemyError) as problem:
@@ -81,6 +87,17 @@ def judge_certificate(subject: str, credentials: ApnsCertificate, *, now: dateti
     if Environment.PRODUCTION not in facts.environments:
         return Finding(subject, "warning", "the certificate reaches apps in development only")
     return Finding(subject, "ok", f"the certificate is good until {end}")
+
+
+def judge_lane(instance: str, paused: Paused) -> Finding:
+    """What it means that a lane is paused: only a refusal is for the operator to mend."""
+    way = " ".join([_NAMES[paused.lane.gateway], *filter(None, [paused.lane.environment])])
+    return Finding(
+        f"{instance}: {way} lane",
+        "fault" if paused.kind is PauseKind.REFUSED else "warning",
+        f"paused since {paused.paused_at:%Y-%m-%d %H:%M} UTC ({paused.kind}): {paused.reason}; "
+        f"tried again at {paused.probe_at:%H:%M:%S}",
+    )
 
 
 def _subject(settings: Settings) -> Finding:

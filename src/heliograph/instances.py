@@ -23,6 +23,7 @@ from heliograph.model import (
     ApnsCredentials,
     ApnsIdentity,
     FcmCredentials,
+    Gateway,
     InstanceId,
     InstanceNumber,
     VapidKeyNumber,
@@ -31,9 +32,10 @@ from heliograph.model import (
     time_ordered_uuid,
 )
 from heliograph.storage import instances as rows
-from heliograph.storage import vapid_keys
+from heliograph.storage import lanes, vapid_keys
 from heliograph.storage.database import Database
 from heliograph.storage.instances import InstanceRow
+from heliograph.storage.lanes import Paused
 from heliograph.wire import jws, vapid
 from heliograph.wire.seal import Seal
 
@@ -222,6 +224,11 @@ class Instances:
             for pair in reversed(pairs)
         ]
 
+    async def paused_lanes(self, instance: InstanceNumber) -> Sequence[Paused]:
+        """The lanes of an instance that are paused."""
+        async with self._database.read() as connection:
+            return await lanes.paused(connection, instance)
+
     async def change(
         self,
         instance: InstanceId,
@@ -262,7 +269,7 @@ class Instances:
                 _check_signing_key(credentials)
             case ApnsCertificate():
                 _check_certificate(credentials, now=self._clock())
-        return await self._change_credentials(instance, "apns_credentials", credentials)
+        return await self._change_credentials(instance, Gateway.APNS, credentials)
 
     async def set_fcm(self, instance: InstanceId, credentials: FcmCredentials) -> bool:
         """
@@ -280,7 +287,7 @@ class Instances:
             jws.load_rsa_private_key(account.private_key)
         except ValueError as problem:
             raise InvalidInput("service_account.private_key", str(problem)) from None
-        return await self._change_credentials(instance, "fcm_credentials", credentials)
+        return await self._change_credentials(instance, Gateway.FCM, credentials)
 
     async def remove_credentials(self, instance: InstanceId, *, apns: bool) -> bool:
         """Forget an instance's credentials; False if there is no such instance."""
@@ -296,10 +303,18 @@ class Instances:
         return removed
 
     async def _change_credentials(
-        self, instance: InstanceId, column: str, credentials: ApnsIdentity | FcmCredentials
+        self, instance: InstanceId, gateway: Gateway, credentials: ApnsIdentity | FcmCredentials
     ) -> bool:
+        """Keep them, and let one message find out whether paused lanes go on with them."""
+        column = f"{gateway}_credentials"
         sealed = self._sealed(instance, column, msgspec.json.encode(credentials))
-        return await self._change(instance, {column: sealed})
+        # Not before the workers of other processes know them.
+        at = self._clock() + (_REMEMBERED if self._database.is_shared else timedelta(0))
+        async with self._database.write() as connection:
+            changed = await rows.change(connection, instance, {column: sealed})
+            await lanes.probe_soon(connection, instance, gateway, at=at)
+        self._remembered.clear()
+        return changed
 
     async def _change(self, instance: InstanceId, values: dict[str, Any]) -> bool:
         async with self._database.write() as connection:

@@ -25,6 +25,8 @@ class Event(StrEnum):
     BATCH_ABANDONED = "batch_abandoned"
     DEVICE_PRUNED = "device_pruned"
     CREDENTIALS_REFUSED = "credentials_refused"
+    LANE_PAUSED = "lane_paused"
+    LANE_RESUMED = "lane_resumed"
     REQUEST_MALFORMED = "request_malformed"
     CONNECTION_OPENED = "connection_opened"
     CONNECTION_FAILED = "connection_failed"

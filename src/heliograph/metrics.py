@@ -44,6 +44,13 @@ class Metrics:
             "Batches that this worker is working on now.",
             registry=self.registry,
         )
+        self.lanes_paused = Gauge(
+            "heliograph_lanes_paused",
+            "Lanes that are paused, in the whole database, by gateway and kind: refused, "
+            "unavailable, asked.",
+            ["gateway", "kind"],
+            registry=self.registry,
+        )
         self.given_up = Counter(
             "heliograph_work_given_up",
             "Pieces of work given up because they failed too often for a reason of our own.",

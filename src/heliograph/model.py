@@ -74,6 +74,17 @@ class Sort(StrEnum):
     """What is tried again: never ahead of what is fresh."""
 
 
+class PauseKind(StrEnum):
+    """Why a lane is paused."""
+
+    REFUSED = "refused"
+    """Our credentials or configuration are at fault: somebody has to mend them."""
+    UNAVAILABLE = "unavailable"
+    """The gateway, or the way to it, is at fault."""
+    ASKED = "asked"
+    """The gateway asked all of us to wait."""
+
+
 End = Literal["sent", "failed", "expired", "cancelled"]
 """The four ways in which a delivery can be over."""
 

@@ -9,7 +9,14 @@ from builders import Clock, Gateways, Workshop, gateways_running, workshop_in
 from heliograph.storage.database import Database
 from postgres import ENGINES, Postgres
 
-_ON_BOTH = {"test_accept", "test_cancel", "test_expand", "test_settle", "test_worker"}
+_ON_BOTH = {
+    "test_accept",
+    "test_cancel",
+    "test_expand",
+    "test_isolation",
+    "test_settle",
+    "test_worker",
+}
 """The steps that write; the others see the database only through these."""
 
 

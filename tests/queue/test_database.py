@@ -1,7 +1,7 @@
 """The queue in the database: it wakes when there is work, and lends it for a while."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -122,6 +122,31 @@ async def test_waiting_ends_with_an_announcement(queue: DatabaseQueue) -> None:
         await queue.announce([])
 
     assert waiting.done()
+
+
+@pytest.mark.parametrize("later", range(6))
+async def test_waiting_can_be_given_up_at_the_instant_of_an_announcement(
+    database: Database, clock: Clock, later: int
+) -> None:
+    """Whoever stops a worker is heard, even if there is news just then."""
+    await put(database, after=SECOND)
+    looked = asyncio.Event()
+
+    def looking() -> datetime:
+        looked.set()
+        return clock()
+
+    queue = DatabaseQueue(database, looking)
+    waiting = asyncio.create_task(queue.wait())
+    await looked.wait()
+    await queue.announce([])
+    for _ in range(later):  # turns of the event loop
+        await asyncio.sleep(0)
+
+    is_heard = waiting.cancel()
+    await asyncio.wait([waiting])
+
+    assert is_heard == waiting.cancelled()
 
 
 async def test_work_announced_before_the_wait_is_not_slept_through(

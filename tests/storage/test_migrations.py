@@ -12,7 +12,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, inspect, make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from heliograph.storage import migrations, tables
+from heliograph.model import Environment, Gateway, InstanceNumber, Lane
+from heliograph.storage import lanes, migrations, tables
 from postgres import ENGINES, Postgres
 
 
@@ -238,3 +239,45 @@ def test_publishes_are_kept_when_they_can_be_cancelled(connection: Connection) -
 
     assert [("p", 1, 1, None)] == upgraded
     assert [("p", 1, 1)] == rows(connection, "SELECT id, targeted, sent FROM publishes")
+
+
+# --- 0004: lanes ---------------------------------------------------------------------
+
+WORK = """
+INSERT INTO work (publish_number, instance_number, gateway, environment, expanded_to, devices,
+    pending, attempt, due_at)
+VALUES (1, 1, NULL, NULL, 0, '', 0, 1, 5),
+       (1, 1, 'apns', NULL, 0, '', 1, 1, 5),
+       (1, 1, 'apns', 'sandbox', 0, '', 1, 3, 5),
+       (1, 2, 'web', NULL, 0, '', 1, 1, 5)
+"""
+"""What the release before writes, whether it is still running or not."""
+
+
+@in_database
+def test_work_of_before_is_sorted_and_put_into_its_lane(connection: Connection) -> None:
+    """Nobody who waits is forgotten, and what was tried before is not taken for fresh."""
+    at_the_first_revision(connection)
+    command.upgrade(migrations.configuration(connection), "0003")
+    connection.execute(text(WORK))
+
+    migrations.upgrade(connection)
+
+    kept = rows(connection, "SELECT sort, lane, failures FROM work ORDER BY number")
+    apns, sandbox = (
+        lanes.key(Lane(InstanceNumber(1), Gateway.APNS, each))
+        for each in (None, Environment.SANDBOX)
+    )
+    web = lanes.key(Lane(InstanceNumber(2), Gateway.WEB, None))
+    assert [("small", 16, 0), ("small", apns, 0), ("again", sandbox, 0), ("small", web, 0)] == kept
+
+
+@in_database
+def test_the_release_before_goes_on_writing_work(connection: Connection) -> None:
+    """What it does not know has a default."""
+    at_the_first_revision(connection)
+    migrations.upgrade(connection)
+
+    connection.execute(text(WORK))
+
+    assert [("small", 0, 0)] * 4 == rows(connection, "SELECT sort, lane, failures FROM work")

@@ -270,3 +270,52 @@ async def test_work_in_nobodys_hand_is_removed(database: Database) -> None:
         removed = await work.remove_waiting(connection, PUBLISH)
 
     assert (waiting, [held]) == ([each.number for each in removed], await numbers_of(database))
+
+
+async def test_only_its_holder_extends_or_hands_back_work(database: Database) -> None:
+    """Whoever lost it to somebody else is told, and takes nothing from them."""
+    number = await put(database)
+    await take(database)
+    async with database.write() as connection:
+        kept = await work.extend(connection, [number], holder="another", until=NOW)
+        await work.hand_back(connection, [number], holder="another", due_at=NOW)
+        ours = await work.extend(connection, [number], holder=HOLDER, until=NOW + MINUTE)
+
+    assert (set(), {number}, set()) == (kept, ours, await taken(database))
+
+
+async def test_failures_are_counted(database: Database) -> None:
+    """Work that is handed back because it failed tells how often; other work does not."""
+    number = await put(database)
+    counts = []
+    for has_failed in (True, False, True):
+        async with database.write() as connection:
+            (held,) = await leased(connection, 1)
+            await work.hand_back(
+                connection, [number], holder=HOLDER, due_at=NOW, has_failed=has_failed
+            )
+        counts.append(held.failures)
+    (last,) = await take(database)
+
+    assert ([0, 1, 1], 2) == (counts, last.failures)
+
+
+async def test_only_work_that_is_due_and_free_is_claimed(database: Database) -> None:
+    """Of those asked for, in the order in which they were asked for."""
+    held = await put(database)
+    await take(database)
+    later, second, first = (
+        await put(database, due_at=NOW + SECOND),
+        await put(database),
+        await put(database),
+    )
+    async with database.write() as connection:
+        claimed = await work.claim(
+            connection,
+            [first, held, WorkNumber(99), second, later],
+            holder="another",
+            now=NOW,
+            until=NOW + MINUTE,
+        )
+
+    assert [first, second] == [each.number for each in claimed]

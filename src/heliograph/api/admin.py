@@ -37,6 +37,7 @@ from heliograph.registry import Registry
 from heliograph.storage import devices, outcomes, publishes, work
 from heliograph.storage.database import Database
 from heliograph.storage.devices import Device
+from heliograph.storage.lanes import Paused
 from heliograph.storage.publishes import Progress
 from heliograph.wire.jws import base64url
 
@@ -81,6 +82,7 @@ class Admin:
             ("DELETE", one + "/credentials/apns", self.remove_apns),
             ("PUT", one + "/credentials/fcm", self.set_fcm),
             ("DELETE", one + "/credentials/fcm", self.remove_fcm),
+            ("GET", one + "/lanes", self.list_lanes),
             ("GET", one + "/devices", self.list_devices),
             ("POST", one + "/devices/{device}/restore", self.restore_device),
             ("GET", one + "/publishes/{publish}", self.show_publish),
@@ -202,6 +204,12 @@ class Admin:
         return await self.show(request)
 
     # --- what is there ---------------------------------------------------------------
+
+    async def list_lanes(self, request: Request) -> Response:
+        """The lanes of an instance that are paused, and when each is tried next."""
+        instance = await self._instance(request)
+        paused = await self._instances.paused_lanes(instance.number)
+        return json_response({"lanes": [describe_lane(each) for each in paused]})
 
     async def list_devices(self, request: Request) -> Response:
         """A page of an instance's devices, or of one user's."""
@@ -373,6 +381,19 @@ def _describe_device(device: Device) -> dict[str, Any]:
         "metadata": device.metadata,
         "created_at": device.created_at,
         "registered_at": device.registered_at,
+    }
+
+
+def describe_lane(paused: Paused) -> dict[str, Any]:
+    """A lane that is paused, in the words of the API and of the command line."""
+    return {
+        "gateway": paused.lane.gateway,
+        "environment": paused.lane.environment,
+        "kind": paused.kind,
+        "reason": paused.reason,
+        "paused_at": paused.paused_at,
+        "probe_at": paused.probe_at,
+        "probes": paused.probes,
     }
 
 

@@ -36,6 +36,7 @@ class Hands:
         hands: Mapping[Sort, int],
         metrics: Metrics,
         *,
+        beat: Callable[[], Awaitable[None]],
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
         """
@@ -46,12 +47,14 @@ class Hands:
             do: Does a piece of work to its end; never raises.
             hands: How many pieces of each sort at once.
             metrics: Where to count.
+            beat: What to do besides, at each sign of life.
             sleep: Lets so many seconds pass.
         """
         self._queue = queue
         self._do = do
         self._hands = hands
         self._metrics = metrics
+        self._beat = beat
         self._sleep = sleep
         self._in_hand: dict[asyncio.Task[None], Work] = {}
         self._look = set(Sort)
@@ -153,14 +156,17 @@ class Hands:
     async def _keep_leases(self) -> None:
         while True:
             await self._sleep((self._queue.lease / _BEATS).total_seconds())
-            if not self._in_hand:
-                continue
             try:
-                for each in await self._queue.extend(list(self._in_hand.values())):
-                    if each in self._in_hand.values():
-                        log().warning(Event.LEASE_LOST, work=each.number)
+                if self._in_hand:
+                    await self._extend()
+                await self._beat()
             except Exception as problem:  # noqa: BLE001  (the next beat may be in time)
                 _complain(problem)
+
+    async def _extend(self) -> None:
+        for each in await self._queue.extend(list(self._in_hand.values())):
+            if each in self._in_hand.values():  # and has not been settled meanwhile
+                log().warning(Event.LEASE_LOST, work=each.number)
 
     async def _put_down(self, time_to_finish: timedelta) -> None:
         if not self._in_hand:

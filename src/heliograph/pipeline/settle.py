@@ -2,9 +2,9 @@
 Settle: what came of a batch is stored in one commit, and only then is the work gone.
 
 The commit holds everything that follows from it: a row of outcomes, the publish's
-counts, the devices that are pruned, what was learnt of others, and a batch for those
-to be tried again, unless the publish has been cancelled. Either all of it happens or,
-after a crash, the batch is delivered again.
+counts, the devices that are pruned, what was learnt of others and of the lane, and a
+batch for those to be tried again, unless the publish has been cancelled. Either all of
+it happens or, after a crash, the batch is delivered again.
 """
 
 from array import array
@@ -12,16 +12,18 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.model import DeviceNumber, End, Environment, Sort
 from heliograph.pipeline.cancel import PUBLISH_CANCELLED
+from heliograph.pipeline.lanes import Ask, Change, Resume, Stop, wait
 from heliograph.pipeline.verdict import Again, Over, Verdict
-from heliograph.storage import devices, outcomes, publishes, work
+from heliograph.storage import devices, lanes, outcomes, publishes, work
 from heliograph.storage.database import Database
 from heliograph.storage.outcomes import Result
-from heliograph.storage.work import Batch
+from heliograph.storage.work import Batch, Errand
 
 _Waiting = dict[tuple[datetime, int], list[DeviceNumber]]
 """Devices by when, and as which attempt, they are to be tried again."""
@@ -37,6 +39,8 @@ class Settlement:
     """The devices taken out of service, and the gateway's word for why."""
     made: Sequence[Batch] = ()
     """The batches of those to be tried again."""
+    lane: Literal["paused", "resumed"] | None = None
+    """What has become of its lane, if that is news."""
 
 
 async def settle(
@@ -45,6 +49,8 @@ async def settle(
     verdicts: Mapping[DeviceNumber, Verdict],
     *,
     now: datetime,
+    change: Change | None = None,
+    dice: float = 0.5,
 ) -> Settlement | None:
     """
     Store what came of a batch, in one transaction.
@@ -54,6 +60,8 @@ async def settle(
         batch: The work, which is gone afterwards.
         verdicts: One for each of its devices.
         now: When.
+        change: What it told of its lane; None if that goes on as it did.
+        dice: A random number from 0 up to 1, for when a lane that is paused is tried.
 
     Returns:
         None, and nothing is stored, if somebody else has settled it already.
@@ -75,7 +83,8 @@ async def settle(
         for environment, found in _found(verdicts).items():
             await devices.remember_environment(connection, found, environment)
         pruned = await _prune(connection, verdicts, now)
-    return Settlement(ends, len(ordered) - ends.total(), pruned, made)
+        news = None if change is None else await _change(connection, batch, change, now, dice)
+    return Settlement(ends, len(ordered) - ends.total(), pruned, made, news)
 
 
 async def _repeat(connection: AsyncConnection, batch: Batch, again: _Waiting) -> list[Batch]:
@@ -102,6 +111,26 @@ async def _cancel(connection: AsyncConnection, batch: Batch, again: _Waiting, no
         never = replace(batch, devices=array("q", numbers), attempt=attempt)
         await outcomes.add_cancelled(connection, never, PUBLISH_CANCELLED, now=now)
     return sum(map(len, again.values()))
+
+
+async def _change(
+    connection: AsyncConnection, batch: Batch, change: Change, now: datetime, dice: float
+) -> Literal["paused", "resumed"] | None:
+    """Pause a lane, let it go on, or say when it is tried next; whether that is news."""
+    lane = batch.lane
+    match change:
+        case Resume():
+            return "resumed" if await lanes.resume(connection, lane) else None
+        case Ask():
+            await lanes.set_probe(connection, lane, at=now)
+        case Stop(kind=kind, reason=reason, asked=asked):
+            first = now + wait(kind, 0, asked=asked, dice=dice)
+            if await lanes.pause(connection, lane, kind, reason, now=now, probe_at=first):
+                return "paused"
+            if batch.errand is Errand.PROBE and (known := await lanes.find(connection, lane)):
+                later = now + wait(known.kind, known.probes + 1, asked=asked, dice=dice)
+                await lanes.probe_failed(connection, lane, probe_at=later)
+    return None
 
 
 async def _prune(

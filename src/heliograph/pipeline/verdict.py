@@ -8,7 +8,8 @@ Sent            over: sent; if it was taken where it was not thought to be, that
 Gone            over: failed, and the device is pruned
 Suspect         over: failed; the device stays, for a wrong setting looks the same
 Rejected        over: failed; the message is at fault
-Refused         again, until it expires: our credentials are at fault, and may be mended
+Refused         again, until it expires: our credentials are at fault, and may be mended;
+                the attempt does not count, and a lane that is paused keeps it
 Unavailable     again, after the longer of our back-off and what the gateway asked for
 Interrupted     again, soon: the connection was at fault
 ==============  ====================================================================
@@ -83,7 +84,13 @@ Verdict = Over | Again
 
 
 def verdict(
-    outcome: Outcome, *, attempt: int, expires_at: datetime, now: datetime, dice: float
+    outcome: Outcome,
+    *,
+    attempt: int,
+    expires_at: datetime,
+    now: datetime,
+    dice: float,
+    is_held: bool = False,
 ) -> Verdict:
     """
     Decide.
@@ -94,6 +101,7 @@ def verdict(
         expires_at: From when on the message is worth nothing.
         now: The time.
         dice: A random number from 0 up to 1, for the jitter.
+        is_held: Whether its lane is paused because of it, and keeps what is refused.
     """
     match outcome:
         case Sent(environment=environment):
@@ -102,6 +110,8 @@ def verdict(
             return Over("failed", reason, prune=outcome)
         case Suspect(reason=reason) | Rejected(reason=reason):
             return Over("failed", reason)
+        case Refused(reason=reason) if is_held:
+            return _again(now, reason, expires_at, attempt=attempt)
         case Refused(reason=reason):
             # Never a first attempt, for fresh work goes first; but it does not count up.
             return _again(now + REFUSED_WAIT, reason, expires_at, attempt=max(attempt, 2))

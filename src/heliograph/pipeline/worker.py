@@ -7,13 +7,11 @@ a reason of our own rests, longer each time, until it is given up: nothing waits
 
 import asyncio
 import random
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from heliograph.gateways import apns
-from heliograph.gateways.contract import Outcome, Refused, Rejected
+from heliograph.gateways.contract import Outcome
 from heliograph.instances import Instances
 from heliograph.logs import Event
 from heliograph.logs import get as log
@@ -23,7 +21,9 @@ from heliograph.pipeline.cancel import PUBLISH_CANCELLED
 from heliograph.pipeline.deliver import Deliver
 from heliograph.pipeline.expand import expand, finish
 from heliograph.pipeline.hands import Hands
-from heliograph.pipeline.settle import Settlement, settle
+from heliograph.pipeline.lanes import Ask, Change, Stop, Streaks, judge_probe
+from heliograph.pipeline.report import report, report_lanes
+from heliograph.pipeline.settle import settle
 from heliograph.pipeline.verdict import (
     MOST_FAILURES,
     Over,
@@ -34,16 +34,19 @@ from heliograph.pipeline.verdict import (
     verdict,
 )
 from heliograph.queue.contract import Queue
-from heliograph.storage import devices, publishes
+from heliograph.storage import devices, lanes, publishes
 from heliograph.storage.database import Database
 from heliograph.storage.publishes import Publish
-from heliograph.storage.work import Batch, Expansion, Work
+from heliograph.storage.work import Batch, Errand, Expansion, Work
 
 SMALL_HANDS: Final = 4
 """How many small pieces we have in hand for each large one."""
 
 INTERNAL_ERROR: Final = "InternalError"
 """Why a delivery has failed that we gave up: a fault of ours, which the log tells of."""
+
+LANE_PAUSED: Final = "LanePaused"
+"""Why a delivery has expired that was never tried, or not again."""
 
 TIME_TO_FINISH: Final = timedelta(seconds=8)
 """How long a stop waits for what is under way; the process has 15 seconds in all."""
@@ -96,10 +99,18 @@ class Worker:
         self._clock = clock
         self._dice = dice
         self._sleep = sleep
+        self._streaks = Streaks()
 
     async def run(self, stop: asyncio.Event, *, time_to_finish: timedelta = TIME_TO_FINISH) -> None:
         """Work until told to stop; then finish what is under way, and hand the rest back."""
-        hands = Hands(self._queue, self._do, self._hands, self._metrics, sleep=self._sleep)
+        hands = Hands(
+            self._queue,
+            self._do,
+            self._hands,
+            self._metrics,
+            beat=self._report_lanes,
+            sleep=self._sleep,
+        )
         await hands.work(stop, time_to_finish=time_to_finish)
 
     async def run_until_idle(self) -> None:
@@ -166,77 +177,80 @@ class Worker:
             if publish is None:
                 log().info(Event.BATCH_ABANDONED, work=batch.number)
                 return []  # its instance was deleted, and the work with it
-            verdicts, outcomes = await self._verdicts(batch, publish)
-            settlement = await settle(self._database, batch, verdicts, now=self._clock())
+            verdicts, outcomes, change = await self._verdicts(batch, publish)
+            settlement = await settle(
+                self._database,
+                batch,
+                verdicts,
+                now=self._clock(),
+                change=change,
+                dice=self._dice(),
+            )
         if settlement is None:
             return []
-        self._report(batch, publish, settlement, outcomes)
+        report(self._metrics, batch, publish, settlement, outcomes, change)
+        if settlement.lane is not None:
+            await self._report_lanes()
+        if settlement.lane == "resumed":
+            await self._queue.announce([])  # what it held is due
         return settlement.made
 
     async def _verdicts(
         self, batch: Batch, publish: Publish
-    ) -> tuple[dict[DeviceNumber, Verdict], dict[DeviceNumber, Outcome]]:
-        """Deliver what is still worth delivering; a verdict for each device of the batch."""
+    ) -> tuple[dict[DeviceNumber, Verdict], dict[DeviceNumber, Outcome], Change | None]:
+        """Deliver what is still worth delivering; a verdict for each device, and on the lane."""
         numbers = [DeviceNumber(number) for number in batch.devices]
-        if publish.cancelled_at is not None:
-            return dict.fromkeys(numbers, Over("cancelled", PUBLISH_CANCELLED)), {}
-        message = getattr(publish.messages, batch.gateway)
-        deadline = expires_at(message, accepted_at=publish.accepted_at)
-        if is_expired(
-            deadline,
-            accepted_at=publish.accepted_at,
-            attempt=batch.attempt,
-            now=self._clock(),
-        ):
-            return dict.fromkeys(numbers, Over("expired")), {}
-        instance = await self._instances.find_numbered(batch.instance)
+        deadline = expires_at(
+            getattr(publish.messages, batch.gateway), accepted_at=publish.accepted_at
+        )
+        over = self._over(batch, publish, deadline)
+        instance = None if over else await self._instances.find_numbered(batch.instance)
         if instance is None:
-            return dict.fromkeys(numbers, Over("cancelled", "InstanceDeleted")), {}
+            end = over or Over("cancelled", "InstanceDeleted")
+            return dict.fromkeys(numbers, end), {}, Ask() if _is_probe(batch) else None
         async with self._database.read() as connection:
             present = await devices.still_addressed(
                 connection, batch.instance, publish.target, batch.gateway, batch.devices
             )
         outcomes = await self._deliver.deliver(publish, instance, batch.gateway, present)
+        answers = outcomes.values()
+        change = (
+            judge_probe(answers) if _is_probe(batch) else self._streaks.judge(batch.lane, answers)
+        )
         now, dice = self._clock(), self._dice()
         verdicts: dict[DeviceNumber, Verdict] = dict.fromkeys(
             numbers, Over("cancelled", "NoLongerAddressed")
         )
         for number, outcome in outcomes.items():
             verdicts[number] = verdict(
-                outcome, attempt=batch.attempt, expires_at=deadline, now=now, dice=dice
+                outcome,
+                attempt=batch.attempt,
+                expires_at=deadline,
+                now=now,
+                dice=dice,
+                is_held=isinstance(change, Stop),
             )
-        return verdicts, outcomes
+        return verdicts, outcomes, change
 
-    def _report(
-        self,
-        batch: Batch,
-        publish: Publish,
-        settlement: Settlement,
-        outcomes: dict[DeviceNumber, Outcome],
-    ) -> None:
-        for end, count in settlement.ends.items():
-            self._metrics.deliveries.labels(batch.gateway, end).inc(count)
-        for kind, count in Counter(type(each).__name__ for each in outcomes.values()).items():
-            self._metrics.attempts.labels(batch.gateway, kind.lower()).inc(count)
-        for number, reason in settlement.pruned.items():
-            self._metrics.pruned.labels(batch.gateway).inc()
-            log().info(Event.DEVICE_PRUNED, device_number=number, reason=reason)
-        refused = {each.reason for each in outcomes.values() if isinstance(each, Refused)}
-        for reason in sorted(refused):
-            log().error(
-                Event.CREDENTIALS_REFUSED,
-                instance_number=batch.instance,
-                gateway=batch.gateway,
-                reason=reason,
-            )
-        rejected = {each.reason for each in outcomes.values() if isinstance(each, Rejected)}
-        for reason in sorted(rejected & apns.OUR_FAULTS):
-            log().error(Event.REQUEST_MALFORMED, gateway=batch.gateway, reason=reason)
-        log().debug(
-            Event.BATCH_SETTLED,
-            publish=publish.id,
-            gateway=batch.gateway,
+    def _over(self, batch: Batch, publish: Publish, deadline: datetime) -> Over | None:
+        """How a batch ends without being sent; None if it is worth sending."""
+        if publish.cancelled_at is not None:
+            return Over("cancelled", PUBLISH_CANCELLED)
+        if batch.errand is Errand.EXPIRE:
+            return Over("expired", LANE_PAUSED)
+        if is_expired(
+            deadline,
+            accepted_at=publish.accepted_at,
             attempt=batch.attempt,
-            again=settlement.again,
-            ends=dict(settlement.ends),
-        )
+            now=self._clock(),
+        ):
+            return Over("expired")
+        return None
+
+    async def _report_lanes(self) -> None:
+        async with self._database.read() as connection:
+            report_lanes(self._metrics, await lanes.paused(connection))
+
+
+def _is_probe(batch: Batch) -> bool:
+    return batch.errand is Errand.PROBE

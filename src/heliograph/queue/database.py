@@ -89,7 +89,7 @@ class DatabaseQueue:
             ours = await work.extend(connection, numbers, holder=self._holder, until=until)
             for each in works:
                 if isinstance(each, Batch) and each.errand is Errand.PROBE and each.number in ours:
-                    await lanes.extend_probe(connection, each.lane, until=until)
+                    await lanes.set_probe(connection, each.lane, at=until)
         return [each for each in works if each.number not in ours]
 
     async def hand_back(
@@ -129,8 +129,12 @@ class DatabaseQueue:
 
     async def wait(self) -> Collection[Sort]:
         """Return when there may be work: after an announcement, or when some falls due."""
+        nap = await self._nap()
         try:
-            await asyncio.wait_for(self._news.wait(), await self._nap())
+            # Not ``wait_for``: Python 3.11's loses a cancellation that comes with the news, and
+            # whoever has cancelled us then waits for ever.
+            async with asyncio.timeout(nap):
+                await self._news.wait()
             sorts = frozenset(self._announced)
         except TimeoutError:
             sorts = frozenset(Sort)

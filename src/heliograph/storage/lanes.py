@@ -8,15 +8,14 @@ out, none has to find out again.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from heliograph.model import Environment, Gateway, InstanceNumber, Lane
+from heliograph.model import Environment, Gateway, InstanceId, InstanceNumber, Lane, PauseKind
 from heliograph.storage.locks import hold_name
-from heliograph.storage.tables import lanes
+from heliograph.storage.tables import instances, lanes
 
 LANES: Final = 16
 """How many keys an instance has room for."""
@@ -31,23 +30,12 @@ _PLACES: Final[dict[tuple[Gateway, Environment | None], int]] = {
 """As they are stored: never give a number again. 0 is what has no lane yet: expansions."""
 
 
-class Kind(StrEnum):
-    """Why a lane is paused."""
-
-    REFUSED = "refused"
-    """Our credentials or configuration are at fault: somebody has to mend them."""
-    UNAVAILABLE = "unavailable"
-    """The gateway, or the way to it, is at fault."""
-    ASKED = "asked"
-    """The gateway asked all of us to wait."""
-
-
 @dataclass(frozen=True, slots=True)
 class Paused:
     """A lane that is paused."""
 
     lane: Lane
-    kind: Kind
+    kind: PauseKind
     reason: str
     """The gateway's word for it."""
     paused_at: datetime
@@ -72,10 +60,16 @@ async def paused(
     return [_read(row) for row in await connection.execute(query)]
 
 
+async def find(connection: AsyncConnection, lane: Lane) -> Paused | None:
+    """How a lane is paused; None if it goes on."""
+    row = (await connection.execute(select(lanes).where(lanes.c.lane == key(lane)))).first()
+    return None if row is None else _read(row)
+
+
 async def pause(
     connection: AsyncConnection,
     lane: Lane,
-    kind: Kind,
+    kind: PauseKind,
     reason: str,
     *,
     now: datetime,
@@ -88,7 +82,7 @@ async def pause(
     """
     await hold_name(connection, "lane", key(lane))
     known = await connection.scalar(select(lanes.c.kind).where(lanes.c.lane == key(lane)))
-    if known is not None and (known == Kind.REFUSED or kind is not Kind.REFUSED):
+    if known is not None and (known == PauseKind.REFUSED or kind is not PauseKind.REFUSED):
         return False
     await resume(connection, lane)
     await connection.execute(
@@ -119,29 +113,28 @@ async def begin_probe(
     return begun.rowcount == 1
 
 
-async def extend_probe(connection: AsyncConnection, lane: Lane, *, until: datetime) -> None:
-    """Let nobody else probe a lane for longer."""
-    await connection.execute(update(lanes).where(lanes.c.lane == key(lane)).values(probe_at=until))
+async def set_probe(connection: AsyncConnection, lane: Lane, *, at: datetime) -> None:
+    """Let a lane that is paused be tried at an instant, and not before."""
+    await connection.execute(update(lanes).where(lanes.c.lane == key(lane)).values(probe_at=at))
 
 
-async def probe_failed(
-    connection: AsyncConnection, lane: Lane, reason: str, *, probe_at: datetime
-) -> None:
-    """Note that a lane does not go on yet, what it said, and when to try again."""
+async def probe_failed(connection: AsyncConnection, lane: Lane, *, probe_at: datetime) -> None:
+    """Note that a lane does not go on yet, and when to try again."""
     await connection.execute(
         update(lanes)
         .where(lanes.c.lane == key(lane))
-        .values(reason=reason, probe_at=probe_at, probes=lanes.c.probes + 1)
+        .values(probe_at=probe_at, probes=lanes.c.probes + 1)
     )
 
 
 async def probe_soon(
-    connection: AsyncConnection, instance: InstanceNumber, gateway: Gateway, *, at: datetime
+    connection: AsyncConnection, instance: InstanceId, gateway: Gateway, *, at: datetime
 ) -> None:
     """Try the lanes of a gateway at an instant, because what they need has changed."""
+    number = select(instances.c.number).where(instances.c.id == instance).scalar_subquery()
     await connection.execute(
         update(lanes)
-        .where(lanes.c.instance_number == instance, lanes.c.gateway == str(gateway))
+        .where(lanes.c.instance_number == number, lanes.c.gateway == str(gateway))
         .values(probe_at=at, probes=0)
     )
 
@@ -159,7 +152,7 @@ def _read(row: Row[Any]) -> Paused:
             Gateway(row.gateway),
             None if row.environment is None else Environment(row.environment),
         ),
-        kind=Kind(row.kind),
+        kind=PauseKind(row.kind),
         reason=row.reason,
         paused_at=row.paused_at,
         probe_at=row.probe_at,

@@ -11,13 +11,25 @@ from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Final
 
-from sqlalchemy import CTE, ColumnElement, ScalarSelect, Select, func, select, true
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    ColumnElement,
+    Integer,
+    Select,
+    bindparam,
+    func,
+    select,
+    true,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.model import InstanceNumber, Lane, Sort, WorkNumber
 from heliograph.storage import lanes
+from heliograph.storage.columns import Instant
 from heliograph.storage.lanes import Paused
 from heliograph.storage.tables import lanes as paused_lanes
 from heliograph.storage.tables import work
@@ -210,41 +222,54 @@ async def _heads(
     """The next work of each lane, and ``each`` at most; those after an instance first."""
     if each < 1:
         return []
-    walk = _walk(sort, after=(after or InstanceNumber(0)) * lanes.LANES + lanes.LANES - 1)
-    own = work.alias("own")
-    queue = (
-        select(own.c.due_at, own.c.number)
-        .where(own.c.sort == str(sort), own.c.lane == walk.c.lane, is_free(own.c, terms.now))
-        .order_by(own.c.due_at, own.c.number)
-        .limit(each)
+    rows = await connection.execute(
+        _query(connection.dialect.name, is_chosen=only is not None),
+        {
+            "sort": str(sort),
+            "after": (after or 0) * lanes.LANES + lanes.LANES - 1,
+            "now": terms.now,
+            "each": each,
+            "most": each * _LANES_AT_LEAST,
+            "lanes": list(besides if only is None else only),
+        },
     )
-    query = _joined(connection, walk, queue)
-    chosen = walk.c.lane.not_in(besides) if only is None else walk.c.lane.in_(only)
-    rows = await connection.execute(query.where(chosen).limit(each * _LANES_AT_LEAST))
     return [(row.lane, row.due_at, WorkNumber(row.number)) for row in rows]
 
 
-def _joined(
-    connection: AsyncConnection, walk: CTE, queue: Select[tuple[datetime, int]]
-) -> Select[tuple[int, datetime, int]]:
-    """Lanes, and the head of each; SQLite knows no LATERAL, and has no need of it."""
-    if connection.dialect.name == "sqlite":
+@cache
+def _query(dialect: str, *, is_chosen: bool) -> Select[tuple[int, datetime, int]]:
+    """Lanes, and the head of each; made once, which costs more than to ask it."""
+    walk, own = _walk(), work.alias("own")
+    queue = (
+        select(own.c.due_at, own.c.number)
+        .where(own.c.sort == bindparam("sort"), own.c.lane == walk.c.lane)
+        .where(is_free(own.c, bindparam("now", type_=Instant)))
+        .order_by(own.c.due_at, own.c.number)
+        .limit(bindparam("each", type_=Integer))
+    )
+    if dialect == "sqlite":  # knows no LATERAL, and has no need of it
         numbers = queue.with_only_columns(queue.selected_columns.number).correlate(walk)
-        joined = walk.join(work, work.c.number.in_(numbers))
-        return select(walk.c.lane, work.c.due_at, work.c.number).select_from(joined)
-    heads = queue.lateral("heads")
-    return select(walk.c.lane, heads.c.due_at, heads.c.number).select_from(walk.join(heads, true()))
+        query = select(walk.c.lane, work.c.due_at, work.c.number).select_from(
+            walk.join(work, work.c.number.in_(numbers))
+        )
+    else:
+        heads = queue.lateral("heads")
+        query = select(walk.c.lane, heads.c.due_at, heads.c.number).select_from(
+            walk.join(heads, true())
+        )
+    listed = walk.c.lane.in_(bindparam("lanes", expanding=True))
+    return query.where(listed if is_chosen else ~listed).limit(bindparam("most", type_=Integer))
 
 
-def _walk(sort: Sort, *, after: int) -> CTE:
+def _walk() -> CTE:
     """The lanes that have work of a sort: from the one after a key to the last, and around."""
 
-    def least(than: ColumnElement[int] | int) -> ColumnElement[int]:
-        every = select(func.min(work.c.lane)).where(work.c.sort == str(sort))
-        following: ScalarSelect[int] = every.where(work.c.lane > than).scalar_subquery()
+    def least(than: ColumnElement[int]) -> ColumnElement[int]:
+        every = select(func.min(work.c.lane)).where(work.c.sort == bindparam("sort"))
+        following = every.where(work.c.lane > than).scalar_subquery()
         return func.coalesce(following, every.scalar_subquery())
 
-    first = least(after)
+    first = least(bindparam("after", type_=BigInteger))
     walk = select(first.label("lane"), first.label("first")).cte("walk", recursive=True)
     step = least(walk.c.lane)
     return walk.union_all(select(step, walk.c.first).where(step != walk.c.first))

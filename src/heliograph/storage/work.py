@@ -14,10 +14,23 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum, auto
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, delete, insert, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Row,
+    Text,
+    bindparam,
+    delete,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from heliograph.model import (
     DeviceNumber,
@@ -30,6 +43,7 @@ from heliograph.model import (
     WorkNumber,
 )
 from heliograph.storage import lanes
+from heliograph.storage.columns import Instant
 from heliograph.storage.tables import work
 
 LARGE_PUBLISH: Final = 1000
@@ -172,19 +186,15 @@ async def claim(
         until: When the new leases end unless they are extended.
         paused: Lanes of which only what has expired is to be had, and only to say so.
     """
-    closed = [lanes.key(lane) for lane in paused]
-    free = (
-        select(work.c.number)
-        .where(work.c.number.in_(numbers), is_free(work.c, now))
-        .where(or_(work.c.lane.not_in(closed), work.c.expires_at <= now))
-        .with_for_update(skip_locked=True)
-        .cte("free")  # looked up once: a planner may repeat a subquery, and lock other rows
-    )
     taken = await connection.execute(
-        update(work)
-        .where(work.c.number.in_(select(free.c.number)))
-        .values(leased_until=until, holder=holder)
-        .returning(work)
+        _claim(),
+        {
+            "numbers": list(numbers),
+            "now": now,
+            "closed": [lanes.key(lane) for lane in paused],
+            "until": until,
+            "by": holder,
+        },
     )
     held = {each.number: each for each in map(_read, taken)}
     ordered = [held[number] for number in numbers if number in held]
@@ -196,7 +206,27 @@ async def claim(
     ]
 
 
-def is_free(columns: Any, now: datetime) -> ColumnElement[bool]:
+@cache
+def _claim() -> ReturningUpdate[Any]:
+    """Made once, which costs more than to run it."""
+    now = bindparam("now", type_=Instant)
+    closed: BindParameter[int] = bindparam("closed", expanding=True)
+    free = (
+        select(work.c.number)
+        .where(work.c.number.in_(bindparam("numbers", expanding=True)), is_free(work.c, now))
+        .where(or_(work.c.lane.not_in(closed), work.c.expires_at <= now))
+        .with_for_update(skip_locked=True)
+        .cte("free")  # looked up once: a planner may repeat a subquery, and lock other rows
+    )
+    return (
+        update(work)
+        .where(work.c.number.in_(select(free.c.number)))
+        .values(leased_until=bindparam("until", type_=Instant), holder=bindparam("by", type_=Text))
+        .returning(work)
+    )
+
+
+def is_free(columns: Any, now: ColumnElement[datetime] | datetime) -> ColumnElement[bool]:
     """Whether work is due and in nobody's hand."""
     due: ColumnElement[bool] = columns.due_at <= now
     return due & or_(columns.leased_until.is_(None), columns.leased_until <= now)
