@@ -75,6 +75,11 @@ class Stage:
         """Those of the parts that are the product."""
         return [each for each in self.parts.values() if isinstance(each, Server)]
 
+    @property
+    def workers(self) -> list[Server]:
+        """The processes that deliver."""
+        return [each for each in self.servers if each.name != "api"]
+
     def audience(self, order: Order) -> frozenset[str]:
         """The addresses of the devices that a publish is for."""
         wanted = set(order.interests)
