@@ -13,7 +13,10 @@ from typing import BinaryIO, ClassVar, Final, Protocol
 
 from heliograph.logs import Event
 from postgres import initialised, programs_in, unprivileged
-from processes import PATIENCE_SECONDS, Running, heliograph
+from processes import Running, heliograph
+
+PATIENCE_SECONDS: Final = 120.0
+"""For a process to answer. Several start at once, on whatever else the machine has to do."""
 
 _LOOK_SECONDS: Final = 0.02
 
@@ -66,7 +69,10 @@ class Server:
 
     async def ready(self) -> None:
         """Return when it answers, and know where."""
-        self.endpoint = (await self._running.ready()).get("endpoint")
+        try:
+            self.endpoint = (await self._running.ready(PATIENCE_SECONDS)).get("endpoint")
+        except TimeoutError:
+            raise AssertionError(f"{self.name} only says: {self._said()}") from None
 
     async def kill(self) -> None:
         """Have it dead by SIGKILL, whatever it is doing."""
@@ -85,8 +91,11 @@ class Server:
         self.endpoint = None
         self.status = await self._running.stop(number)
         await self._life.aclose()
-        for line in self._running.errors.read_text().splitlines():
+        for line in self._said().splitlines():
             self._count(line)
+
+    def _said(self) -> str:
+        return self._running.errors.read_text()
 
     def _count(self, line: str) -> None:
         try:

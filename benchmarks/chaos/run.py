@@ -34,7 +34,7 @@ _QUIET_SECONDS: Final = 2.0
 _BACKLOG: Final = 0.1
 """The share of a round's deliveries that may be left when the next begins."""
 
-PATIENCE_SECONDS: Final = 300.0
+_LONGEST_SECONDS: Final = 300.0
 """For anything; more means that something stands still. Paused lanes take minutes."""
 
 _TRACES_AT_ONCE: Final = 4
@@ -296,7 +296,7 @@ class Run:
 
     async def _until(self, is_so: Callable[[], bool], complaint: str) -> None:
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(_LONGEST_SECONDS):
                 while not is_so():  # noqa: ASYNC110  (it is observed, over and over)
                     await asyncio.sleep(_LOOK_SECONDS)
         except TimeoutError:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import httpx
-from benchmarks.chaos.parts import Nats, Part, Postgres, Server
+from benchmarks.chaos.parts import PATIENCE_SECONDS, Nats, Part, Postgres, Server
 from benchmarks.chaos.script import DEVICES_OF_A_USER, Order, interests, user
 
 from builders import MASTER_KEY
@@ -23,7 +23,7 @@ from heliograph.errors import ConfigurationError
 from heliograph.model import DeviceId, Gateway, Interest, UserId
 from heliograph.pipeline.worker import SMALL_HANDS
 from heliograph.registry import Registry
-from processes import PATIENCE_SECONDS, heliograph
+from processes import heliograph
 from support import ADMIN
 
 Mode = Literal["embedded", "cluster"]
