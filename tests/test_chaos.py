@@ -8,6 +8,7 @@ from benchmarks.chaos.stage import Mode
 ROUNDS = 2
 
 
+@pytest.mark.timeout(400)  # a dozen processes have to start
 @pytest.mark.parametrize(
     "mode, victims", [("embedded", ["server"]), ("cluster", ["postgresql", "worker-1"])]
 )
