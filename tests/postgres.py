@@ -85,15 +85,41 @@ def running() -> Iterator[Postgres]:
     # Not pytest's folder: its path may be too long for a socket, and only we may enter it.
     with tempfile.TemporaryDirectory(prefix="heliograph-pg-", dir="/tmp") as name:
         folder = Path(name)
-        user = _unprivileged(folder)
-        programs = _programs(folder)
-        data = folder / "data"
-        options = ["-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
-        subprocess.run(  # noqa: S603
-            [programs / "initdb", "-D", data, *options], check=True, capture_output=True, **user
-        )
+        user = unprivileged(folder)
+        programs = programs_in(folder)
+        data = initialised(folder, programs, user)
         with _serving(folder, programs, data, user) as process:
             yield Postgres(folder, process)
+
+
+def initialised(folder: Path, programs: Path, user: dict[str, Any]) -> Path:
+    """The data of a server that has not run yet."""
+    data = folder / "data"
+    options = ["-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
+    subprocess.run(  # noqa: S603
+        [programs / "initdb", "-D", data, *options], check=True, capture_output=True, **user
+    )
+    return data
+
+
+def unprivileged(folder: Path) -> dict[str, Any]:
+    """PostgreSQL refuses to run as root; ``nobody`` can run it, given the folder."""
+    if os.geteuid() != 0:
+        return {}
+    nobody = pwd.getpwnam("nobody")
+    os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+
+
+def programs_in(folder: Path) -> Path:
+    """Where the programs are; if ``nobody`` cannot go there, a copy in the folder."""
+    package = _PACKAGE
+    if os.geteuid() == 0 and not all(each.stat().st_mode & 0o001 for each in package.parents):
+        package = folder / _PACKAGE.name
+        shutil.copytree(_PACKAGE, package, symlinks=True)
+        if _LIBRARIES.exists():
+            shutil.copytree(_LIBRARIES, folder / _LIBRARIES.name, symlinks=True)
+    return package / "pginstall" / "bin"
 
 
 @contextmanager
@@ -119,23 +145,3 @@ def _wait_until_ready(folder: Path, programs: Path, process: "subprocess.Popen[b
     while subprocess.run(ask, check=False).returncode:  # noqa: S603
         if process.poll() is not None:
             raise RuntimeError((folder / "log").read_text())
-
-
-def _unprivileged(folder: Path) -> dict[str, Any]:
-    """PostgreSQL refuses to run as root; ``nobody`` can run it, given the folder."""
-    if os.geteuid() != 0:
-        return {}
-    nobody = pwd.getpwnam("nobody")
-    os.chown(folder, nobody.pw_uid, nobody.pw_gid)
-    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-
-
-def _programs(folder: Path) -> Path:
-    """Where the programs are; if ``nobody`` cannot go there, a copy in the folder."""
-    package = _PACKAGE
-    if os.geteuid() == 0 and not all(each.stat().st_mode & 0o001 for each in package.parents):
-        package = folder / _PACKAGE.name
-        shutil.copytree(_PACKAGE, package, symlinks=True)
-        if _LIBRARIES.exists():
-            shutil.copytree(_LIBRARIES, folder / _LIBRARIES.name, symlinks=True)
-    return package / "pginstall" / "bin"

@@ -34,9 +34,9 @@ class Running:
         value: dict[str, Any] = json.loads(path.read_text())
         return value
 
-    async def ready(self) -> dict[str, Any]:
+    async def ready(self, patience: float = PATIENCE_SECONDS) -> dict[str, Any]:
         """The log line in which a server says that it is ready."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(patience):
             while True:
                 for line in self.errors.read_text().splitlines():
                     if '"event": "ready"' in line:

@@ -14,7 +14,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal
 
@@ -128,7 +128,9 @@ async def product(
         database, instances = await stack.enter_async_context(storage(settings))
         us = WorkerRow(secrets.token_hex(8), socket.gethostname(), __version__, now(), now())
         news = await stack.enter_async_context(news_of(database))
-        leases = DatabaseQueue(database, now, news=news)
+        leases = DatabaseQueue(
+            database, now, lease=timedelta(seconds=settings.lease_seconds), news=news
+        )
         queue = await stack.enter_async_context(
             queue_of(settings, database, leases, metrics, clock=now)
         )

@@ -133,6 +133,11 @@ class Settings:
         "Devices in one batch of deliveries, at most. A crash repeats at most the batches in hand; "
         "small ones cost more each, large ones more memory.",
     )
+    lease_seconds: int = _setting(
+        60,
+        "How long the work of a worker that gives no sign of life is left alone. Living ones give "
+        "four in that time.",
+    )
     sandbox_listen: str | None = _setting(
         None, "Address and port of the sandbox's pages. Default: 127.0.0.1:8041, if it is free."
     )
@@ -172,6 +177,7 @@ def _check_lengths(settings: Settings) -> None:
         "fcm_rate",
         "worker_concurrency",
         "batch_size",
+        "lease_seconds",
     ):
         if getattr(settings, name) < 1:
             raise ConfigurationError(f"{variable(name)} must be at least 1")

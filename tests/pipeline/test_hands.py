@@ -11,6 +11,7 @@ from builders import batch
 from heliograph.metrics import Metrics
 from heliograph.model import Gateway, Lane, Sort
 from heliograph.pipeline.hands import Hands
+from heliograph.queue.database import LEASE
 from heliograph.storage.work import Batch, Work
 
 HANDS = {Sort.SMALL: 8, Sort.LARGE: 2, Sort.AGAIN: 2}
@@ -28,7 +29,7 @@ class Shelf:
         self.lost: list[Work] = []
         self._news: asyncio.Queue[Collection[Sort]] = asyncio.Queue()
 
-    is_there = True
+    is_there, lease = True, LEASE
 
     async def take(
         self, sort: Sort, limit: int, *, besides: Collection[Lane] = ()

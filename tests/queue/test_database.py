@@ -1,7 +1,7 @@
 """The queue in the database: it wakes when there is work, and lends it for a while."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -139,24 +139,29 @@ async def test_waiting_ends_with_an_announcement(queue: DatabaseQueue) -> None:
     assert waiting.done()
 
 
-@pytest.mark.parametrize("steps", range(4))
-async def test_a_stop_that_comes_with_an_announcement_is_heard(
-    queue: DatabaseQueue, steps: int
+@pytest.mark.parametrize("later", range(6))
+async def test_waiting_can_be_given_up_at_the_instant_of_an_announcement(
+    database: Database, clock: Clock, later: int
 ) -> None:
-    """Whoever waits is woken and cancelled in one moment; the cancellation is not lost."""
+    """Whoever stops a worker is heard, even if there is news just then."""
+    await put(database, after=SECOND)
+    looked = asyncio.Event()
 
-    async def wait_again_and_again() -> None:
-        while True:
-            await queue.wait()
+    def looking() -> datetime:
+        looked.set()
+        return clock()
 
-    waiting = asyncio.create_task(wait_again_and_again())
-    await asyncio.sleep(0.05)  # it may be anywhere: what is asked for is that it ends
+    queue = DatabaseQueue(database, looking)
+    waiting = asyncio.create_task(queue.wait())
+    await looked.wait()
     await queue.announce([])
-    for _ in range(steps):
+    for _ in range(later):  # turns of the event loop
         await asyncio.sleep(0)
-    waiting.cancel()
 
-    assert (set(), True) == ((await asyncio.wait([waiting], timeout=10))[1], waiting.cancelled())
+    is_heard = waiting.cancel()
+    await asyncio.wait([waiting])
+
+    assert is_heard == waiting.cancelled()
 
 
 async def test_work_announced_before_the_wait_is_not_slept_through(

@@ -17,10 +17,10 @@ from heliograph.logs import get as log
 from heliograph.metrics import Metrics
 from heliograph.model import Lane, Sort
 from heliograph.queue.contract import Queue
-from heliograph.queue.database import LEASE
 from heliograph.storage.work import Batch, Work
 
-_HEARTBEAT: Final = LEASE / 4
+_BEATS: Final = 4
+"""Signs of life that we give in the time of a lease."""
 
 _REST: Final = timedelta(seconds=10)
 """How long we leave a queue alone that has failed us."""
@@ -155,7 +155,7 @@ class Hands:
 
     async def _keep_leases(self) -> None:
         while True:
-            await self._sleep(_HEARTBEAT.total_seconds())
+            await self._sleep((self._queue.lease / _BEATS).total_seconds())
             try:
                 if self._in_hand:
                     await self._extend()

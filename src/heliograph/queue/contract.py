@@ -18,6 +18,10 @@ class Queue(Protocol):
     """The work that is due, as one process sees it."""
 
     @property
+    def lease(self) -> timedelta:
+        """How long work is held without a sign of life."""
+
+    @property
     def is_there(self) -> bool:
         """Whether what hands work out answers; without it, work is found a little later."""
 

@@ -20,7 +20,7 @@ from heliograph.storage.turns import Terms
 from heliograph.storage.work import Batch, Errand, Work
 
 LEASE: Final = timedelta(seconds=60)
-"""How long work is held without a sign of life."""
+"""How long work is held without a sign of life, unless told."""
 
 _LONGEST_NAP: Final = timedelta(seconds=5)
 """How long to sleep at most: another process may have added work without our knowing."""
@@ -41,6 +41,7 @@ class DatabaseQueue:
         database: Database,
         clock: Callable[[], datetime],
         *,
+        lease: timedelta = LEASE,
         holder: str | None = None,
         news: News | None = None,
     ) -> None:
@@ -50,11 +51,13 @@ class DatabaseQueue:
         Args:
             database: Where the work is.
             clock: The time.
+            lease: How long work is held without a sign of life.
             holder: The name on our leases; None makes one up.
             news: How processes hear of work; None means that there is only this one.
         """
         self._database = database
         self._clock = clock
+        self.lease = lease
         self._holder = holder or secrets.token_hex(8)
         self._served: dict[Sort, InstanceNumber] = {}
         self._expired_at: dict[Sort, datetime] = {}
@@ -75,7 +78,7 @@ class DatabaseQueue:
                 connection,
                 sort,
                 limit,
-                Terms(self._holder, now, now + LEASE),
+                Terms(self._holder, now, now + self.lease),
                 besides=besides,
                 after=self._served.get(sort),
                 with_expired=with_expired,
@@ -94,7 +97,7 @@ class DatabaseQueue:
         if limit < 1 or now < self._attended_at.get(sort, _LONG_AGO):
             return []
         self._attended_at[sort] = now + _ATTEND_EVERY
-        terms = Terms(self._holder, now, now + LEASE)
+        terms = Terms(self._holder, now, now + self.lease)
         async with self._database.write() as connection:
             return await turns.of_paused(connection, sort, limit, terms, besides=besides)
 
@@ -109,13 +112,13 @@ class DatabaseQueue:
                 numbers,
                 holder=self._holder,
                 now=now,
-                until=now + LEASE,
+                until=now + self.lease,
                 besides=besides,
             )
 
     async def extend(self, works: Collection[Work]) -> Collection[Work]:
         """Hold some work for another while; that which has been lost to somebody else."""
-        until = self._clock() + LEASE
+        until = self._clock() + self.lease
         async with self._database.write() as connection:
             numbers = [each.number for each in works]
             ours = await work.extend(connection, numbers, holder=self._holder, until=until)

@@ -22,15 +22,12 @@ from heliograph.logs import get as log
 from heliograph.metrics import Metrics
 from heliograph.model import InstanceNumber, Lane, Sort, WorkNumber
 from heliograph.queue.broker import NO_RESPONDERS, Broker, status
-from heliograph.queue.database import LEASE, DatabaseQueue
+from heliograph.queue.database import DatabaseQueue
 from heliograph.queue.lines import Drawn, Lines
 from heliograph.queue.tickets import Names, Ticket, ticket
 from heliograph.storage import standings
 from heliograph.storage.database import Database
 from heliograph.storage.work import Batch, Expansion, Work
-
-ACK_WAIT: Final = LEASE + timedelta(seconds=5)
-"""After which silence a ticket is given to somebody else: the lease has ended by then."""
 
 _SWEEP_EVERY: Final = timedelta(seconds=2)
 _SWEPT: Final = 64
@@ -188,6 +185,11 @@ class JetStreamQueue:
         if not self._broker.is_up:
             return await self._wait_without()
         return await self._lines.wait(_LONGEST_NAP)
+
+    @property
+    def lease(self) -> timedelta:
+        """How long work is held without a sign of life."""
+        return self._leases.lease
 
     @property
     def is_there(self) -> bool:

@@ -3,7 +3,8 @@
 import contextlib
 import ssl
 from collections.abc import AsyncIterator, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from heliograph.config import Settings, variable
 from heliograph.errors import ConfigurationError
@@ -11,9 +12,12 @@ from heliograph.metrics import Metrics
 from heliograph.queue.broker import Address, Broker
 from heliograph.queue.contract import Queue
 from heliograph.queue.database import DatabaseQueue
-from heliograph.queue.jetstream import ACK_WAIT, JetStreamQueue
+from heliograph.queue.jetstream import JetStreamQueue
 from heliograph.queue.tickets import Names
 from heliograph.storage.database import Database
+
+_AFTER_THE_LEASE: Final = timedelta(seconds=5)
+"""How long after that a ticket is given to somebody else: the lease has ended by then."""
 
 
 @contextlib.asynccontextmanager
@@ -59,7 +63,7 @@ def broker(settings: Settings) -> Broker:
         address,
         Names(settings.queue_name),
         replicas=settings.queue_replicas,
-        ack_wait=ACK_WAIT,
+        ack_wait=timedelta(seconds=settings.lease_seconds) + _AFTER_THE_LEASE,
         tls=_trust(settings) if address.is_tls else None,
     )
 
