@@ -1,6 +1,7 @@
 """A NATS server for tests: real, with JetStream in a folder of its own, that can die and return."""
 
 import asyncio
+import os
 import shutil
 import signal
 import socket
@@ -72,6 +73,7 @@ class Nats:
         """Let it neither answer nor end, as a machine that has lost its network."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        os.waitpid(self._process.pid, os.WUNTRACED)  # it has stopped
 
     def resume(self) -> None:
         assert self._process is not None

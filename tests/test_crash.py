@@ -114,10 +114,10 @@ async def test_a_publish_accepted_by_a_server_that_dies_is_delivered_by_the_next
 
 
 async def test_nothing_that_was_answered_is_missing_after_a_kill(tmp_path: Path) -> None:
-    """Killed while many publish at once, every publish that was answered is kept, with its work."""
+    """Killed while many publish at once, each publish that was answered is kept, and goes on."""
     answered: list[str] = []
     async with (
-        heliograph("serve", "--role", "api", folder=tmp_path, HELIOGRAPH_PUBLISH_RATE="10000") as s,
+        heliograph("serve", folder=tmp_path, HELIOGRAPH_PUBLISH_RATE="10000") as s,
         httpx.AsyncClient(base_url=(await s.ready())["endpoint"], timeout=PATIENCE_SECONDS) as http,
     ):
         made = await http.post("/admin/v1/instances", json={"name": "crash"}, headers=ADMIN)
@@ -140,7 +140,7 @@ async def test_nothing_that_was_answered_is_missing_after_a_kill(tmp_path: Path)
 
     with contextlib.closing(sqlite3.connect(tmp_path / "heliograph.db")) as kept:
         rows = kept.execute(
-            "SELECT publishes.id, count(work.number) FROM publishes"
+            "SELECT publishes.id, count(work.number) + (expanded_at IS NOT NULL) FROM publishes"
             " LEFT JOIN work ON work.publish_number = publishes.number GROUP BY publishes.number"
         ).fetchall()
     assert len(answered) >= 100

@@ -42,6 +42,7 @@ class Event(StrEnum):
     REQUEST_FAILED = "request_failed"
     WORKER_FAILED = "worker_failed"
     WORK_GIVEN_UP = "work_given_up"
+    SETTLEMENT_WAITS = "settlement_waits"
     LEASE_LOST = "lease_lost"
     QUEUE_LOST = "queue_lost"
     QUEUE_FOUND = "queue_found"

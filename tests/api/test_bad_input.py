@@ -119,6 +119,7 @@ EXAMPLES: Final[dict[tuple[str, str], Example]] = {
             ("DELETE", "/{instance}/credentials/apns"): Example(),
             ("PUT", "/{instance}/credentials/fcm"): Example(credentials.fcm()),
             ("DELETE", "/{instance}/credentials/fcm"): Example(),
+            ("GET", "/{instance}/lanes"): Example(),
             ("GET", "/{instance}/devices"): Example(),
             ("GET", "/{instance}/publishes/{publish}"): Example(),
             ("GET", "/{instance}/publishes/{publish}/trace"): Example(),
@@ -128,6 +129,7 @@ EXAMPLES: Final[dict[tuple[str, str], Example]] = {
             ("POST", "/{instance}/resume-pruning"): Example(),
         }.items()
     },
+    ("GET", "/admin/v1/workers"): Example(key="admin", most_bytes=65_536),
     ("GET", "/healthz"): Example(),
     ("GET", "/readyz"): Example(),
     ("GET", "/metrics"): Example(),

@@ -124,6 +124,27 @@ async def test_a_fault_of_ours_is_answered_in_the_shape_of_every_other_error() -
     ]
 
 
+async def test_a_database_that_is_away_is_no_fault_of_ours() -> None:
+    """Whoever asks again a little later is served."""
+
+    async def app(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise ConnectionRefusedError("no server there")
+
+    door = Door(app)
+
+    with capture_logs() as logs:
+        reply = await door.ask(b"/")
+
+    assert (503, "1", "The database does not answer") == (
+        reply.status,
+        reply.headers["retry-after"],
+        reply.json()["description"],
+    )
+    assert [("request_failed", "ConnectionRefusedError", False)] == [
+        (log["event"], log["problem"], log["exc_info"]) for log in logs
+    ]
+
+
 async def test_a_fault_in_the_middle_of_an_answer_leaves_it_broken() -> None:
     """What has been said cannot be taken back, and nothing is added to it."""
     door = Door(start_and_fail)

@@ -11,6 +11,7 @@ import pytest
 import structlog
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from builders import (
     EVERYTHING,
@@ -18,6 +19,7 @@ from builders import (
     NOW,
     SECOND,
     TOOK_MS,
+    Clock,
     Gateways,
     Reply,
     ScriptedClient,
@@ -45,10 +47,14 @@ from heliograph.model import (
     Sort,
     ToInterests,
 )
+from heliograph.pipeline.verdict import MOST_FAILURES
 from heliograph.pipeline.worker import Worker
 from heliograph.queue.database import LEASE, DatabaseQueue
 from heliograph.storage import devices, outcomes, publishes, tables
+from heliograph.storage.database import Database
 from heliograph.storage.outcomes import Attempt
+from heliograph.storage.postgres import Postgres
+from heliograph.storage.sqlite import Sqlite
 from heliograph.storage.work import Work
 from heliograph.transport.client import Client, Destination
 from heliograph.wire.http import HttpRequest, HttpResponse
@@ -807,3 +813,68 @@ async def test_an_attempt_tells_status_and_latency(workshop: Workshop) -> None:
 async def ids_of(workshop: Workshop, instance: Instance) -> list[DeviceId]:
     async with workshop.database.read() as connection:
         return [each.id for each in await devices.page(connection, instance.number, limit=9)]
+
+
+# --- a database that goes away -------------------------------------------------------
+
+
+class Fleeting(Database):
+    """A database that is away so often, from when it is told to leave."""
+
+    def __init__(self, engine: Sqlite | Postgres) -> None:
+        super().__init__(engine)
+        self.absences = 0
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        if self.absences:
+            self.absences -= 1
+            raise ConnectionRefusedError("no server there")
+        async with super().write() as connection:
+            yield connection
+
+
+async def test_what_was_sent_is_settled_when_the_database_is_back(either_url: str) -> None:
+    """It left while messages were on their way; none of them is sent again."""
+    async with Fleeting.opened(either_url) as database:
+        assert isinstance(database, Fleeting)
+        workshop = Workshop(database, Clock())
+        instance, publish = await published(workshop, size=2)
+
+        async def answer(_request: HttpRequest) -> Reply:
+            database.absences = 3
+            return OK
+
+        rests: list[float] = []
+
+        async def rest(seconds: float) -> None:
+            rests.append(seconds)
+
+        client = ScriptedClient(answer)
+        with structlog.testing.capture_logs() as logged:
+            await workshop.worker(client, sleep=rest).run_until_idle()
+
+        assert {"targeted": 2, "sent": 2} == await counts(workshop, instance, publish)
+        assert (2, 3, sorted(rests)) == (len(client.sent), len(rests), rests)
+        assert 3 == [each["event"] for each in logged].count("settlement_waits")
+
+
+async def test_what_every_worker_dies_over_is_given_up(workshop: Workshop) -> None:
+    """Nobody says that it failed; but it was taken ten times, and never put down."""
+    instance, publish = await published(workshop)
+    await workshop.take(1)
+    workshop.clock.advance(LEASE)
+    client = always(OK)
+    with structlog.testing.capture_logs() as logged:
+        for _ in range(MOST_FAILURES - 1):
+            await workshop.take(1)
+            workshop.clock.advance(LEASE)
+        await workshop.worker(client).run_until_idle()
+
+    progress = await workshop.progress(instance, publish)
+    assert (0, 0, [], "work_given_up") == (
+        progress.targeted,
+        progress.pending,
+        client.sent,
+        logged[-1]["event"],
+    )

@@ -10,6 +10,7 @@ from heliograph.api.problems import Problem, problem_response
 from heliograph.logs import Event
 from heliograph.logs import get as log
 from heliograph.metrics import Metrics
+from heliograph.storage.database import is_away
 
 LARGEST_HEADERS: Final = 16_384
 """Bytes of all header names and values together."""
@@ -25,9 +26,10 @@ class Doorkeeper:
     """
     Turns away what is too large, counts what is answered, and never lets a fault out.
 
-    A fault of ours becomes a 500 in the shape of every other error; its details go
-    to the log and nowhere else. No route answers 500 by itself: a 500 that comes from
-    below is Starlette's plain text, sent before it lets the fault out, and is dropped.
+    A fault of ours becomes a 500 in the shape of every other error, and a database that
+    does not answer a 503; details go to the log and nowhere else. No route answers 500 by
+    itself: a 500 that comes from below is Starlette's plain text, sent before it lets the
+    fault out, and is dropped.
     """
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
@@ -59,10 +61,11 @@ class Doorkeeper:
         except ClientDisconnect:
             return  # nobody is left to answer
         except Exception as problem:  # noqa: BLE001  (this is the last stop)
-            log().error(Event.REQUEST_FAILED, problem=type(problem).__name__, exc_info=True)
+            is_ours = not is_away(problem)
+            log().error(Event.REQUEST_FAILED, problem=type(problem).__name__, exc_info=is_ours)
             if status == 0:
-                status = _FAULT
-                fault = Problem(_FAULT, "Something went wrong", "Internal server error")
+                fault = _fault() if is_ours else _away()
+                status = fault.status
                 await problem_response(fault)(scope, receive, send)
         finally:
             self._counter(_api(scope["path"]), status // 100).inc()
@@ -74,6 +77,14 @@ class Doorkeeper:
             counter = self._metrics.requests.labels(api, f"{status_class}xx")
             self._counters[api, status_class] = counter
         return counter
+
+
+def _fault() -> Problem:
+    return Problem(_FAULT, "Something went wrong", "Internal server error")
+
+
+def _away() -> Problem:
+    return Problem(503, "Not ready", "The database does not answer", retry_after=1)
 
 
 def _refusal(scope: Scope) -> Problem | None:

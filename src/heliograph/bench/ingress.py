@@ -1,8 +1,8 @@
 """
 ``heliograph bench ingress``: durable publishes to single users, over HTTP.
 
-The server is ``heliograph serve --role api`` over SQLite, with every commit on the disk
-before it is answered, in a process pinned to one core; the load comes from another. A
+The server is the product over SQLite but for its worker (``acceptor.py``), with every
+commit on the disk before it is answered, pinned to one core; the load comes from another. A
 closed loop finds out how many it takes at most; an open loop at half of that, how long
 one of them takes. Afterwards the file must hold as many publishes as were answered.
 """

@@ -1,4 +1,4 @@
-"""The server under measurement: a process of its own, pinned to a core, as an operator runs it."""
+"""The server under measurement: a process of its own, pinned to a core, without its worker."""
 
 import contextlib
 import json
@@ -26,7 +26,7 @@ _DATABASE: Final = "heliograph.db"
 
 
 class Server:
-    """``heliograph serve`` over SQLite, with an instance."""
+    """The product over SQLite, with an instance."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", folder: Path) -> None:
         """Look at a process that works in a folder."""
@@ -42,7 +42,7 @@ class Server:
 
     @classmethod
     @contextlib.contextmanager
-    def running(cls, folder: Path, *, role: str = "api") -> Iterator["Server"]:
+    def running(cls, folder: Path) -> Iterator["Server"]:
         """A server on a core of its own, if there are two; stopped as an operator would."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith("HELIOGRAPH_")} | {
             "HELIOGRAPH_DATA_DIR": str(folder),
@@ -52,8 +52,8 @@ class Server:
             "HELIOGRAPH_PUBLISH_RATE": "1000000",
         }
         with (folder / _LOG).open("wb") as log, on_core(1):
-            process = subprocess.Popen(  # noqa: S603  (ourselves)
-                [sys.executable, "-m", "heliograph", "serve", "--role", role],
+            process = subprocess.Popen(
+                [sys.executable, "-m", "heliograph.bench.acceptor"],
                 env=environment,
                 stdout=subprocess.DEVNULL,
                 stderr=log,

@@ -25,7 +25,7 @@ from heliograph.pipeline.hands import Hands
 from heliograph.pipeline.lanes import Ask, Change, Stop, Streaks, judge_probe
 from heliograph.pipeline.replies import Replies
 from heliograph.pipeline.report import report, report_lanes
-from heliograph.pipeline.settle import settle
+from heliograph.pipeline.settle import Settlement, settle
 from heliograph.pipeline.verdict import (
     MOST_FAILURES,
     Over,
@@ -37,7 +37,7 @@ from heliograph.pipeline.verdict import (
 )
 from heliograph.queue.contract import Queue
 from heliograph.storage import devices, lanes, publishes
-from heliograph.storage.database import Database
+from heliograph.storage.database import Database, is_away
 from heliograph.storage.publishes import Publish
 from heliograph.storage.work import Batch, Errand, Expansion, Work
 
@@ -49,6 +49,9 @@ INTERNAL_ERROR: Final = "InternalError"
 
 LANE_PAUSED: Final = "LanePaused"
 """Why a delivery has expired that was never tried, or not again."""
+
+_SETTLED_AGAIN_AFTER: Final = (0.1, 0.5, 1.0, 2.0, 4.0, 8.0, 14.0)
+"""Seconds, together half of a lease, in which nobody else takes up what we have sent."""
 
 TIME_TO_FINISH: Final = timedelta(seconds=8)
 """How long a stop waits for what is under way; the process has 15 seconds in all."""
@@ -127,6 +130,9 @@ class Worker:
     async def _do(self, work: Work) -> None:
         """Do a piece of work; if that fails for a reason of our own, it is not lost."""
         try:
+            if work.failures >= MOST_FAILURES:  # somebody has died over it each time
+                await self._give_up(work)
+                return
             made = await self._made_of(work)
             await self._queue.finish([work])
             if made:
@@ -182,15 +188,18 @@ class Worker:
                 return []  # its instance was deleted, and the work with it
             replies = Replies(began_at=self._clock())
             decided, outcomes, change = await self._verdicts(batch, publish, replies)
-            settlement = await settle(
-                self._database,
+            settlement = await self._patiently(
                 batch,
-                decided,
-                replies=replies,
-                tally=self._tally,
-                now=self._clock(),
-                change=change,
-                dice=self._dice(),
+                lambda: settle(
+                    self._database,
+                    batch,
+                    decided,
+                    replies=replies,
+                    tally=self._tally,
+                    now=self._clock(),
+                    change=change,
+                    dice=self._dice(),
+                ),
             )
         if settlement is None:
             return []
@@ -200,6 +209,22 @@ class Worker:
         if settlement.lane == "resumed":
             await self._queue.announce([])  # what it held is due
         return settlement.made
+
+    async def _patiently(
+        self, batch: Batch, do: Callable[[], Awaitable[Settlement | None]]
+    ) -> Settlement | None:
+        """Settle a batch; wait for a database that is away, or all of it is sent again."""
+        for seconds in _SETTLED_AGAIN_AFTER:
+            try:
+                return await do()
+            except Exception as problem:
+                if not is_away(problem):
+                    raise
+                log().warning(
+                    Event.SETTLEMENT_WAITS, work=batch.number, problem=type(problem).__name__
+                )
+                await self._sleep(seconds)
+        return await do()
 
     async def _verdicts(
         self, batch: Batch, publish: Publish, replies: Replies

@@ -4,11 +4,15 @@ The database, whichever it is, and the two kinds of transaction.
 How each kind is kept is told by the engine: ``sqlite.py`` or ``postgres.py``.
 """
 
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
+import asyncpg
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.errors import ConfigurationError
@@ -20,6 +24,29 @@ from heliograph.storage.sqlite import Sqlite
 
 SQLITE: Final = "sqlite:///"
 POSTGRES: Final = ("postgresql://", "postgres://")
+
+
+def is_away(problem: Exception) -> bool:
+    """Whether the trouble is that the database does not answer, and not what it was asked."""
+    if isinstance(problem, DBAPIError):
+        is_lost: bool = problem.connection_invalidated
+        # SQLite says so, too, of a statement that makes no sense.
+        is_nonsense = getattr(problem.orig, "sqlite_errorcode", 0) == sqlite3.SQLITE_ERROR
+        is_about_us = isinstance(problem, OperationalError | InterfaceError) and not is_nonsense
+        return is_lost or is_about_us
+    return isinstance(problem, _AWAY)
+
+
+_AWAY: Final = (
+    OSError,
+    TimeoutError,
+    PoolTimeoutError,
+    sqlite3.OperationalError,  # from the beginning of a transaction
+    # as they come from an attempt to connect
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.PostgresConnectionError,
+)
 
 
 class Database:

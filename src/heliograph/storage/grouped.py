@@ -6,15 +6,12 @@ more of them share the cost of a transaction, which is mostly that of its commit
 """
 
 import asyncio
-import sqlite3
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, Generic, TypeVar
-
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from typing import Generic, TypeVar
 
 from heliograph.errors import Overloaded
+from heliograph.storage.database import is_away
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -89,30 +86,18 @@ class Grouped(Generic[Item, Result]):
             return
         try:
             results = await self._write([item for item, _ in group])
-        except _TROUBLE as problem:
-            results = [problem] * len(group)
         except Exception as problem:  # noqa: BLE001  (it is passed on to who asked)
-            if len(group) > 1:
+            if len(group) > 1 and not is_away(problem):
                 for each in group:
                     await self._write_group([each])
                 return
-            results = [problem]
+            results = [problem] * len(group)
         except BaseException:
             for _, written in group:
                 written.cancel()
             raise
         for (_, written), result in zip(group, results, strict=True):
             _tell(written, result)
-
-
-_TROUBLE: Final = (
-    OSError,
-    TimeoutError,
-    OperationalError,
-    InterfaceError,
-    PoolTimeoutError,
-    sqlite3.OperationalError,  # from the beginning of a transaction
-)
 
 
 def _tell(written: "asyncio.Future[Result]", result: Result | Exception) -> None:

@@ -24,6 +24,7 @@ from sqlalchemy import (
     Select,
     Text,
     bindparam,
+    case,
     delete,
     insert,
     or_,
@@ -265,15 +266,27 @@ def _claim() -> ReturningUpdate[Any]:
 
 
 def _leased(chosen: Select[tuple[int]]) -> ReturningUpdate[Any]:
-    """A lease on chosen work, of which nobody else is choosing at the same time."""
+    """
+    A lease on chosen work, of which nobody else is choosing at the same time.
+
+    What somebody died over counts as failed: it may be what they died of.
+    """
     # Looked up once: a planner may repeat a subquery, and lock other rows.
     free = chosen.with_for_update(skip_locked=True).cte("free")
     return (
         update(work)
         .where(work.c.number.in_(select(free.c.number)))
-        .values(leased_until=bindparam("until", type_=Instant), holder=bindparam("by", type_=Text))
+        .values(
+            leased_until=bindparam("until", type_=Instant),
+            holder=bindparam("by", type_=Text),
+            failures=_FAILURES,
+        )
         .returning(work)
     )
+
+
+_FAILURES: Final = work.c.failures + case((work.c.leased_until.is_not(None), 1), else_=0)
+"""How often work has failed, if whoever holds it has died."""
 
 
 def is_free(columns: Any, now: ColumnElement[datetime] | datetime) -> ColumnElement[bool]:
@@ -319,7 +332,9 @@ async def hand_back(
 async def release_all(connection: AsyncConnection) -> int:
     """End every lease, because the only process that could hold one has just started."""
     ended = await connection.execute(
-        update(work).where(work.c.leased_until.is_not(None)).values(leased_until=None, holder=None)
+        update(work)
+        .where(work.c.leased_until.is_not(None))
+        .values(leased_until=None, holder=None, failures=_FAILURES)
     )
     return int(ended.rowcount)
 
