@@ -80,13 +80,13 @@ async def _add(
 ) -> None:
     async with database.write() as connection:
         await connection.execute(insert(users), list(_people(instance.number, numbers, now)))
-        people = await _newest(connection, users, instance.number, len(numbers))
+        people = await _newest(connection, users, len(numbers))
         await connection.execute(insert(devices), list(_rows(instance, numbers, people, now)))
         subscribed = [
             {"instance_number": instance.number, "name": interest, "device_number": device}
             for number, device in zip(
                 numbers,
-                await _newest(connection, devices, instance.number, len(numbers)),
+                await _newest(connection, devices, len(numbers)),
                 strict=True,
             )
             for interest in ([EVERYBODY, SOME] if number < some else [EVERYBODY])
@@ -94,13 +94,11 @@ async def _add(
         await connection.execute(insert(interests), subscribed)
 
 
-async def _newest(
-    connection: AsyncConnection, table: Table, instance: InstanceNumber, count: int
-) -> list[int]:
+async def _newest(connection: AsyncConnection, table: Table, count: int) -> list[int]:
     """The numbers of the rows that were added last, in the order in which they were."""
-    query = select(table.c.number).where(table.c.instance_number == instance)
-    found = await connection.scalars(query.order_by(table.c.number.desc()).limit(count))
-    return list(found)[::-1]
+    # Asked for the instance as well, SQLite would sort all that it has.
+    query = select(table.c.number).order_by(table.c.number.desc()).limit(count)
+    return list(await connection.scalars(query))[::-1]
 
 
 def _people(instance: InstanceNumber, numbers: range, now: datetime) -> Iterator[dict[str, Any]]:
