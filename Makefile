@@ -57,6 +57,7 @@ deploy-judges: $(READY) ## Ask systemd and Prometheus about deploy/ (apt-get ins
 	  command -v $$each >/dev/null || { echo "$$each is missing: apt-get install systemd prometheus"; exit 1; }; done
 	deploy/systemd/verify.sh $(abspath $(BIN))/heliograph
 	promtool check rules deploy/prometheus/rules.yaml
+	promtool test rules tests/deploy/rules.test.yaml
 
 fmt: $(READY) ## Format and mend what can be mended by machine
 	$(BIN)/ruff format .

@@ -4,6 +4,7 @@ import pytest
 from prometheus_client import Metric
 
 from heliograph.metrics import Metrics
+from heliograph.model import Gateway
 
 
 def test_every_metric_is_exposed_from_the_first_scrape_on() -> None:
@@ -36,6 +37,16 @@ def test_what_is_counted_is_exposed() -> None:
     exposed = metrics.exposition().decode()
 
     assert 'heliograph_deliveries_total{end="sent",gateway="apns"} 3.0' in exposed
+
+
+@pytest.mark.parametrize("gateway", Gateway)
+def test_what_is_rare_is_counted_from_nought(gateway: Gateway) -> None:
+    """The first time that pruning stops is an increase for Prometheus, not a beginning."""
+    found = Metrics().registry.get_sample_value(
+        "heliograph_pruning_stopped_total", {"gateway": gateway}
+    )
+
+    assert 0.0 == found
 
 
 def test_two_products_in_one_process_count_apart() -> None:

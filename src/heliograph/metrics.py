@@ -2,6 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from heliograph.model import Gateway
+
 
 class Metrics:
     """The product's own registry; made once, passed down."""
@@ -45,6 +47,8 @@ class Metrics:
             ["gateway"],
             registry=self.registry,
         )
+        for gateway in Gateway:  # from 0 on: Prometheus sees no increase in what begins with 1
+            self.pruning_stopped.labels(gateway)
         self.batch_seconds = Histogram(
             "heliograph_batch_seconds",
             "Time from taking a batch of deliveries to its settlement, by gateway.",

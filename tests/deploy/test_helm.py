@@ -156,14 +156,32 @@ def test_pods_may_do_little(example: str) -> None:
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_servers_have_time_to_end(example: str) -> None:
-    """A pod is not killed in the time in which load balancers look away and the server ends."""
+    """A pod is not killed in the 15 seconds in which the server ends by itself."""
     times = [
         each["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
         for each in rendered(example)
         if each["kind"] == "Deployment"
     ]
 
-    assert 2 == len([seconds for seconds in times if seconds >= 5 + 15])
+    assert 2 == len([seconds for seconds in times if seconds > 15])
+
+
+@pytest.mark.parametrize("example, drain", [("small.yaml", "5"), ("large.yaml", "8")])
+def test_servers_leave_to_others_what_is_theirs(example: str, drain: str) -> None:
+    """Pods leave migrating to the Job; an API gives load balancers time, as the values say."""
+    names = ("HELIOGRAPH_MIGRATE_AT_START", "HELIOGRAPH_DRAIN_SECONDS")
+    found = {
+        container["args"][-1]: [
+            (e["name"], e["value"]) for e in container["env"] if e["name"] in names
+        ]
+        for pod in pods(example)
+        for container in pod["containers"]
+    }
+
+    migrates = ("HELIOGRAPH_MIGRATE_AT_START", "false")
+    drains = ("HELIOGRAPH_DRAIN_SECONDS", drain)
+    assert sorted(found["api"]) == [drains, migrates]
+    assert migrates in found["worker"]
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
