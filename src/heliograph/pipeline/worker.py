@@ -51,7 +51,7 @@ LANE_PAUSED: Final = "LanePaused"
 """Why a delivery has expired that was never tried, or not again."""
 
 _SETTLED_AGAIN_AFTER: Final = (0.1, 0.5, 1.0, 2.0, 4.0, 8.0, 14.0)
-"""Seconds, together half of a lease unless that is set shorter: then somebody else may be faster."""
+"""Seconds, together half of a lease; where that is set shorter, somebody else may be faster."""
 
 TIME_TO_FINISH: Final = timedelta(seconds=8)
 """How long a stop waits for what is under way; the process has 15 seconds in all."""
