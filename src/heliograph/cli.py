@@ -27,6 +27,7 @@ from heliograph.auth import user_problem
 from heliograph.bench import broadcast, ingress, neighbour, registry, scale
 from heliograph.bench import command as bench
 from heliograph.bench.findings import Findings
+from heliograph.bench.program import Engines
 from heliograph.bench.sink import Shape
 from heliograph.client.errors import PusherError
 from heliograph.client.publish import PushNotifications
@@ -265,6 +266,10 @@ DatabaseOption = Annotated[
         "--database", help="An empty database for it. Default: a file that is gone afterwards."
     ),
 ]
+QueueOption = Annotated[
+    str | None,
+    typer.Option("--queue", help="nats://… to hand work out by. Default: the database itself."),
+]
 OutputOption = Annotated[
     Path | None, typer.Option(help="Folder for a table and its JSON.", file_okay=False)
 ]
@@ -277,10 +282,11 @@ def measure_broadcast(
         1_000_000
     ),
     database: DatabaseOption = None,
+    queue: QueueOption = None,
     output: OutputOption = None,
 ) -> None:
     """Measure one publish to everybody: CPU and memory of the server, and where they go."""
-    _tell(asyncio.run(broadcast.measure(devices_of, database, _out)), output)
+    _tell(asyncio.run(broadcast.measure(devices_of, Engines(database, queue), _out)), output)
 
 
 @bench_commands.command("neighbour")
@@ -291,10 +297,13 @@ def measure_neighbour(
     ),
     seconds: Annotated[float, typer.Option(min=0.1, help="How long before the broadcast.")] = 10,
     database: DatabaseOption = None,
+    queue: QueueOption = None,
     output: OutputOption = None,
 ) -> None:
     """Measure how long a message to one person takes, with and without a broadcast beside it."""
-    _tell(asyncio.run(neighbour.measure(devices_of, seconds, database, _out)), output)
+    _tell(
+        asyncio.run(neighbour.measure(devices_of, seconds, Engines(database, queue), _out)), output
+    )
 
 
 @bench_commands.command("scale")
@@ -305,10 +314,11 @@ def measure_scale(
         200_000
     ),
     rounds: Annotated[int, typer.Option(min=1, help="How often each has its turn.")] = 3,
+    queue: QueueOption = None,
     output: OutputOption = None,
 ) -> None:
     """Measure two workers against one, over one PostgreSQL."""
-    _tell(asyncio.run(scale.measure(devices_of, rounds, database, _out)), output)
+    _tell(asyncio.run(scale.measure(devices_of, rounds, Engines(database, queue), _out)), output)
 
 
 def _tell(found: Findings, output: Path | None) -> None:

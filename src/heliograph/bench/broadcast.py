@@ -18,7 +18,7 @@ from rich.console import Console
 from heliograph.bench.crowd import EVERYBODY, SOME, Audience, gather
 from heliograph.bench.customer import Customer
 from heliograph.bench.findings import Findings, Table, waiting
-from heliograph.bench.program import Program, settings_in
+from heliograph.bench.program import Engines, Program, settings_in
 from heliograph.bench.report import number
 from heliograph.bench.rounds import SinkProcess
 from heliograph.bench.sink import Shape
@@ -35,7 +35,7 @@ class Ground:
     """Where a run takes place."""
 
     folder: Path
-    database_url: str | None
+    engines: Engines
     audience: Audience
     workshop: Workshop
     sink: SinkProcess
@@ -62,24 +62,24 @@ class Cost:
         )
 
 
-async def measure(devices: int, database_url: str | None, console: Console) -> Findings:
+async def measure(devices: int, engines: Engines, console: Console) -> Findings:
     """
     Gather an audience, and publish to a part of it and to all of it.
 
     Args:
         devices: How many.
-        database_url: Where to keep them; None is a file that is gone afterwards.
+        engines: Where to keep them, and how work is handed out.
         console: Where to show that something happens.
     """
     some = max(devices // _PART, 1)
     with tempfile.TemporaryDirectory(prefix="heliograph-bench-") as name:
         folder = Path(name)
-        settings = settings_in(folder, database_url)
+        settings = settings_in(folder, engines.database_url)
         with waiting(console, "registering", devices) as tell:
             audience = await gather(settings, devices, some, tell)
         workshop = Workshop(folder, browsers=0)
         with SinkProcess.running(workshop.certificate) as sink:
-            ground = Ground(folder, database_url, audience, workshop, sink)
+            ground = Ground(folder, engines, audience, workshop, sink)
             costs = [
                 await _publish(ground, interest, count, shape, console)
                 for interest, count in ((SOME, some), (EVERYBODY, devices))
@@ -113,7 +113,7 @@ async def _publish(
 ) -> Cost:
     origin = ground.sink.origin(Gateway.APNS, shape)
     with (
-        Program.running(ground.folder, core=0, database_url=ground.database_url) as server,
+        Program.running(ground.folder, core=0, engines=ground.engines) as server,
         waiting(console, f"{shape} to {interest}", count) as tell,
     ):
         async with httpx.AsyncClient(base_url=server.endpoint, timeout=60) as http:

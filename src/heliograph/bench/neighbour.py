@@ -24,7 +24,7 @@ from rich.console import Console
 from heliograph.bench.crowd import EVERYBODY, gather, person, token
 from heliograph.bench.customer import Customer
 from heliograph.bench.findings import Findings, Table, waiting
-from heliograph.bench.program import Program, settings_in
+from heliograph.bench.program import Engines, Program, settings_in
 from heliograph.bench.replies import REPLIES
 from heliograph.bench.report import number
 from heliograph.bench.rounds import SinkProcess
@@ -65,21 +65,19 @@ class _Arrivals(Echoes):
         return fields
 
 
-async def measure(
-    devices: int, seconds: float, database_url: str | None, console: Console
-) -> Findings:
+async def measure(devices: int, seconds: float, engines: Engines, console: Console) -> Findings:
     """
     Publish to single people, first on an idle server, then beside a broadcast.
 
     Args:
         devices: In the broadcast.
         seconds: How long the server is idle otherwise.
-        database_url: Where to keep them; None is a file that is gone afterwards.
+        engines: Where to keep them, and how work is handed out.
         console: Where to show that something happens.
     """
     with tempfile.TemporaryDirectory(prefix="heliograph-bench-") as name:
         folder = Path(name)
-        settings = settings_in(folder, database_url)
+        settings = settings_in(folder, engines.database_url)
         with waiting(console, "registering", devices) as tell:
             crowd = await gather(settings, devices, 0, tell)
             alone = await gather(settings, _PEOPLE, 0, lambda _: None, name=_NEIGHBOUR)
@@ -87,7 +85,7 @@ async def measure(
         arrivals: dict[str, float] = {}
         with (
             SinkProcess.running(workshop.certificate) as sink,
-            Program.running(folder, core=0, database_url=database_url) as server,
+            Program.running(folder, core=0, engines=engines) as server,
         ):
             async with (
                 _open(workshop.certificate, arrivals) as door,

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,19 @@ MASTER_KEY: Final = "a-master-key-for-benchmarks"
 _ANY_RATE: Final = 1_000_000
 _START_SECONDS: Final = 30
 _STOP_SECONDS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """What a program keeps things in, and hands work out by."""
+
+    database_url: str | None = None
+    """An empty database; None is a file that is gone afterwards."""
+    queue_url: str | None = None
+    """A NATS; None is the database."""
+
+
+EMBEDDED: Final = Engines()
 
 
 def settings_in(folder: Path, database_url: str | None) -> Settings:
@@ -58,7 +72,7 @@ class Program:
         *,
         core: int | None,
         role: str = "all",
-        database_url: str | None = None,
+        engines: Engines = EMBEDDED,
     ) -> Iterator["Program"]:
         """One that is ready, on a core of its own; stopped on exit as an operator would."""
         environment = {key: each for key, each in os.environ.items() if "HELIOGRAPH" not in key}
@@ -70,8 +84,10 @@ class Program:
             "HELIOGRAPH_LOG_FORMAT": "json",
             "HELIOGRAPH_PUBLISH_RATE": str(_ANY_RATE),
         }
-        if database_url is not None:
-            environment["HELIOGRAPH_DATABASE_URL"] = database_url
+        if engines.database_url is not None:
+            environment["HELIOGRAPH_DATABASE_URL"] = engines.database_url
+        if engines.queue_url is not None:
+            environment["HELIOGRAPH_QUEUE_URL"] = engines.queue_url
         path = folder / f"{role}-{time.monotonic_ns()}.log"
         with on_core(core), path.open("wb") as log:
             process = subprocess.Popen(  # noqa: S603  (ourselves)

@@ -14,7 +14,7 @@ from rich.console import Console
 from heliograph.bench.crowd import EVERYBODY, gather
 from heliograph.bench.customer import Customer
 from heliograph.bench.findings import Findings, Table, waiting
-from heliograph.bench.program import Program, settings_in
+from heliograph.bench.program import Engines, Program, settings_in
 from heliograph.bench.report import number
 from heliograph.bench.rounds import SinkProcess
 from heliograph.bench.sink import Shape
@@ -31,17 +31,17 @@ class Speed:
     """Of the workers, for each device."""
 
 
-async def measure(devices: int, rounds: int, database_url: str, console: Console) -> Findings:
+async def measure(devices: int, rounds: int, engines: Engines, console: Console) -> Findings:
     """Publish to everybody, with one worker and with two in turns; each has a core of its own."""
     with tempfile.TemporaryDirectory(prefix="heliograph-bench-") as name:
         folder = Path(name)
         workshop = Workshop(folder, browsers=0)
         with waiting(console, "registering", devices) as tell:
-            audience = await gather(settings_in(folder, database_url), devices, 0, tell)
+            audience = await gather(settings_in(folder, engines.database_url), devices, 0, tell)
         with (
             SinkProcess.running(workshop.certificate) as sink,
             sink.on_core(None),
-            Program.running(folder, core=None, role="api", database_url=database_url) as api,
+            Program.running(folder, core=None, role="api", engines=engines) as api,
         ):
             origin = sink.origin(Gateway.APNS, Shape.RECORDS)
             async with httpx.AsyncClient(base_url=api.endpoint, timeout=60) as http:
@@ -51,7 +51,7 @@ async def measure(devices: int, rounds: int, database_url: str, console: Console
                 for _ in range(rounds):
                     for workers, measured in speeds.items():
                         with waiting(console, f"workers: {workers}", devices) as tell:
-                            place = (folder, database_url, workers)
+                            place = (folder, engines, workers)
                             measured.append(await _publish(customer, *place, devices, tell))
     return _told(devices, speeds)
 
@@ -59,16 +59,14 @@ async def measure(devices: int, rounds: int, database_url: str, console: Console
 async def _publish(
     customer: Customer,
     folder: Path,
-    database_url: str,
+    engines: Engines,
     workers: int,
     devices: int,
     tell: Callable[[int], object],
 ) -> Speed:
     with ExitStack() as stack:
         running = [
-            stack.enter_context(
-                Program.running(folder, core=core, role="worker", database_url=database_url)
-            )
+            stack.enter_context(Program.running(folder, core=core, role="worker", engines=engines))
             for core in range(workers)
         ]
         cpu, began = sum(each.cpu_seconds() for each in running), time.monotonic()
