@@ -47,13 +47,14 @@ async def _at_once(_seconds: float) -> None:
 async def test_who_waits_is_woken_by_another_process(
     shared_database: Database, stack: AsyncExitStack
 ) -> None:
-    """And by its own."""
+    """And by its own; both hear of which sorts there is work."""
     ours, theirs = [await listener(shared_database, stack) for _ in range(2)]
+    sorts = {Sort.SMALL, Sort.AGAIN}
 
-    theirs.tell([Sort.SMALL])
+    theirs.tell(sorts)
 
-    await soon(ours.heard())
-    await soon(theirs.heard())
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        assert [sorts, sorts] == [set(await each.heard()) for each in (ours, theirs)]
 
 
 async def test_ones_own_news_are_heard_once(
