@@ -302,7 +302,7 @@ class Instances:
 
     async def delete(self, instance: InstanceId) -> bool:
         """Delete an instance and all that it owns; False if there is no such instance."""
-        async with self._database.write() as connection:
+        async with self._database.write(long=True) as connection:
             removed = await rows.remove(connection, instance)
         self._remembered.clear()
         return removed

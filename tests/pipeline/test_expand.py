@@ -156,8 +156,10 @@ class Mortal(Database):
         self._alive = database
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
-        async with self._alive.write() as connection:
+    async def write(
+        self, *, durable: bool = True, long: bool = False
+    ) -> AsyncIterator[AsyncConnection]:
+        async with self._alive.write(durable=durable, long=long) as connection:
             yield connection
             raise InterruptedError
 

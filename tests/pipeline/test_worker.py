@@ -826,11 +826,13 @@ class Fleeting(Database):
         self.absences = 0
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
+    async def write(
+        self, *, durable: bool = True, long: bool = False
+    ) -> AsyncIterator[AsyncConnection]:
         if self.absences:
             self.absences -= 1
             raise ConnectionRefusedError("no server there")
-        async with super().write() as connection:
+        async with super().write(durable=durable, long=long) as connection:
             yield connection
 
 

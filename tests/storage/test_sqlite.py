@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -117,3 +118,63 @@ async def test_a_reader_cannot_write(database: Database) -> None:
     with pytest.raises(OperationalError, match="readonly"):
         async with database.read() as connection:
             await add_instance(connection)
+
+
+async def test_only_what_must_be_on_the_disk_waits_for_it(database: Database) -> None:
+    """A commit that may wait for a later one syncs nothing; the next that may not, does."""
+    levels = []
+    for durable in (False, True, False):
+        async with database.write(durable=durable) as connection:
+            levels.append(
+                [await pragma(connection, each) for each in ("synchronous", "wal_autocheckpoint")]
+            )
+
+    assert [[1, 0], [2, 1000], [1, 0]] == levels
+
+
+async def test_what_was_committed_without_a_sync_is_there(database: Database) -> None:
+    """Whoever reads afterwards finds what a transaction wrote, on the disk or not."""
+    async with database.write(durable=False) as connection:
+        await add_instance(connection)
+
+    async with database.read() as connection:
+        assert 1 == len(await instances.every(connection))
+
+
+async def test_a_lock_of_another_process_is_waited_for_aside(
+    database: Database, tmp_path: Path
+) -> None:
+    """While somebody else writes to the file, the event loop goes on, and then we write."""
+    other = sqlite3.connect(tmp_path / "heliograph.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    async def write() -> None:
+        async with database.write() as connection:
+            await add_instance(connection)
+
+    writing = asyncio.create_task(write())
+    for _ in range(100):
+        await asyncio.sleep(0)
+    has_waited = not writing.done()
+    other.execute("ROLLBACK")
+    other.close()
+    await writing
+
+    assert has_waited
+    async with database.read() as connection:
+        assert 1 == len(await instances.every(connection))
+
+
+@pytest.mark.parametrize("long", [False, True])
+async def test_only_what_is_long_leaves_the_thread_of_the_event_loop(
+    database: Database, *, long: bool
+) -> None:
+    """A statement runs where it is called; in a long transaction, where nobody waits for it."""
+    async with database.write(long=long) as connection:
+        driver = (await connection.get_raw_connection()).driver_connection
+        assert driver is not None
+        await driver.create_function("thread", 0, threading.get_ident)
+
+        found = await connection.scalar(text("SELECT thread()"))
+
+    assert long is (found != threading.get_ident())

@@ -4,7 +4,8 @@ Expand: a target becomes batches of deliveries, one page of devices at a time.
 A step walks one page of the target's devices in the order of their numbers and
 commits the batches it makes together with how far it has come. Wherever it is
 interrupted, the next step goes on from there: each device is taken once, however
-rows move meanwhile.
+rows move meanwhile. After a power cut, which may undo what no settlement has followed,
+so may a delivery that was on its way: it is a repeat like any other.
 """
 
 from collections import defaultdict
@@ -38,7 +39,7 @@ async def expand(
         page_size: How many devices one step walks; a batch has no more.
         now: When its batches are due.
     """
-    async with database.write() as connection:
+    async with database.write(durable=False) as connection:
         publish = await publishes.find(connection, expansion.publish, lock=True)
         if publish is None:
             await work.remove(connection, expansion.number)

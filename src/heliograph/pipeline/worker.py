@@ -26,6 +26,7 @@ from heliograph.pipeline.lanes import Ask, Change, Stop, Streaks, judge_probe
 from heliograph.pipeline.replies import Replies
 from heliograph.pipeline.report import report, report_lanes
 from heliograph.pipeline.settle import Settlement, settle
+from heliograph.pipeline.turnstile import Turnstile
 from heliograph.pipeline.verdict import (
     MOST_FAILURES,
     Over,
@@ -106,6 +107,7 @@ class Worker:
         self._sleep = sleep
         self._streaks = Streaks()
         self._tally = Tally()
+        self._turnstile = Turnstile()
 
     async def run(self, stop: asyncio.Event, *, time_to_finish: timedelta = TIME_TO_FINISH) -> None:
         """Work until told to stop; then finish what is under way, and hand the rest back."""
@@ -175,6 +177,7 @@ class Worker:
 
     async def _made_of(self, work: Work) -> Sequence[Work]:
         """Do a piece of work; what is to be done next."""
+        await self._let_small_ones_pass(work)
         if isinstance(work, Expansion):
             return await expand(self._database, work, page_size=self._batch_size, now=self._clock())
         return await self._do_batch(work)
@@ -188,6 +191,7 @@ class Worker:
                 return []  # its instance was deleted, and the work with it
             replies = Replies(began_at=self._clock())
             decided, outcomes, change = await self._verdicts(batch, publish, replies)
+            await self._let_small_ones_pass(batch)
             settlement = await self._patiently(
                 batch,
                 lambda: settle(
@@ -209,6 +213,10 @@ class Worker:
         if settlement.lane == "resumed":
             await self._queue.announce([])  # what it held is due
         return settlement.made
+
+    async def _let_small_ones_pass(self, work: Work) -> None:
+        if work.sort is Sort.LARGE:
+            await self._turnstile.passed()
 
     async def _patiently(
         self, batch: Batch, do: Callable[[], Awaitable[Settlement | None]]
@@ -243,6 +251,7 @@ class Worker:
             present = await devices.still_addressed(
                 connection, batch.instance, publish.target, batch.gateway, batch.devices
             )
+        await self._let_small_ones_pass(batch)
         outcomes = await self._deliver.deliver(publish, instance, batch.gateway, present, replies)
         answers = outcomes.values()
         change = (

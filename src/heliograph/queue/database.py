@@ -3,7 +3,8 @@ Leased work in the database: the queue of the embedded default.
 
 What is put here was put in the transaction that made it necessary, so there is
 nothing to keep in step. A worker takes work for a while and extends that while it
-is at it; if it dies, the lease runs out and somebody else takes over.
+is at it; if it dies, the lease runs out and somebody else takes over. A lease need not
+survive a power cut: whoever held it does not either.
 """
 
 import asyncio
@@ -73,7 +74,7 @@ class DatabaseQueue:
             return []
         now = self._clock()
         with_expired = now >= self._expired_at.get(sort, _LONG_AGO)
-        async with self._database.write() as connection:
+        async with self._database.write(durable=False) as connection:
             taken = await turns.lease(
                 connection,
                 sort,
@@ -98,7 +99,7 @@ class DatabaseQueue:
             return []
         self._attended_at[sort] = now + _ATTEND_EVERY
         terms = Terms(self._holder, now, now + self.lease)
-        async with self._database.write() as connection:
+        async with self._database.write(durable=False) as connection:
             return await turns.of_paused(connection, sort, limit, terms, besides=besides)
 
     async def claim(
@@ -106,7 +107,7 @@ class DatabaseQueue:
     ) -> Sequence[Work]:
         """Hold those of some work that are due, in nobody's hand and of lanes that go on."""
         now = self._clock()
-        async with self._database.write() as connection:
+        async with self._database.write(durable=False) as connection:
             return await work.claim_open(
                 connection,
                 numbers,
@@ -119,7 +120,7 @@ class DatabaseQueue:
     async def extend(self, works: Collection[Work]) -> Collection[Work]:
         """Hold some work for another while; that which has been lost to somebody else."""
         until = self._clock() + self.lease
-        async with self._database.write() as connection:
+        async with self._database.write(durable=False) as connection:
             numbers = [each.number for each in works]
             ours = await work.extend(connection, numbers, holder=self._holder, until=until)
             for each in works:
@@ -163,7 +164,7 @@ class DatabaseQueue:
 
     async def wait(self) -> Collection[Sort]:
         """Return when there may be work: after an announcement, or when some falls due."""
-        nap = await self._nap()
+        nap = _LONGEST_NAP.total_seconds() if self._news.is_new else await self._nap()
         try:
             # Not ``wait_for``: up to Python 3.11 it forgets a cancellation that comes with news.
             async with asyncio.timeout(nap):

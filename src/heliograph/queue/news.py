@@ -29,6 +29,10 @@ _ABSENCE: Final = timedelta(seconds=5)
 class News(Protocol):
     """What a process hears, and tells, of work that was committed."""
 
+    @property
+    def is_new(self) -> bool:
+        """Whether ``heard`` would return at once."""
+
     def tell(self, sorts: Iterable[Sort]) -> None:
         """Say that there is work of some sorts."""
 
@@ -53,19 +57,24 @@ class LocalNews:
     def __init__(self) -> None:
         """Have heard nothing yet."""
         self._sorts: set[Sort] = set()
-        self._is_new = asyncio.Event()
+        self._told = asyncio.Event()
+
+    @property
+    def is_new(self) -> bool:
+        """See ``News``."""
+        return self._told.is_set()
 
     def tell(self, sorts: Iterable[Sort]) -> None:
         """See ``News``."""
         self._sorts.update(sorts)
-        self._is_new.set()
+        self._told.set()
 
     async def heard(self) -> Collection[Sort]:
         """See ``News``."""
-        await self._is_new.wait()
+        await self._told.wait()
         sorts = frozenset(self._sorts)
         self._sorts.clear()
-        self._is_new.clear()
+        self._told.clear()
         return sorts
 
 
@@ -89,6 +98,11 @@ class PostgresNews:
         self._sleep = sleep
         self._ours = LocalNews()
         self._for_others = LocalNews()
+
+    @property
+    def is_new(self) -> bool:
+        """See ``News``."""
+        return self._ours.is_new
 
     def tell(self, sorts: Iterable[Sort]) -> None:
         """See ``News``; others hear of it in a moment."""

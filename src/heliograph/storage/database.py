@@ -94,6 +94,7 @@ class Database:
             return migrations.upgrade(connection)
 
         async with self._engine.writer.connect() as connection:
+            await self._engine.prepare(connection, durable=True, long=True)
             return await connection.run_sync(upgrade)
 
     async def check_tables(self) -> None:
@@ -107,15 +108,24 @@ class Database:
             await connection.run_sync(_check_tables)
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
+    async def write(
+        self, *, durable: bool = True, long: bool = False
+    ) -> AsyncIterator[AsyncConnection]:
         """
         One transaction that may write; committed on exit, undone by an exception.
 
         In a database that is shared it sees what others commit meanwhile: a row that is
         read in order to be changed is locked first (``locks.py``).
+
+        Args:
+            durable: Whether it must survive a power cut from then on. Otherwise it may take
+                until the next one that must; a crash of this process it survives anyway.
+            long: Whether it touches so many rows that nobody should wait for it.
         """
-        async with self._engine.writer.begin() as connection:
-            yield connection
+        async with self._engine.writer.connect() as connection:
+            await self._engine.prepare(connection, durable=durable, long=long)
+            async with connection.begin():
+                yield connection
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:

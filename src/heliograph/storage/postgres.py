@@ -12,7 +12,7 @@ import asyncpg
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import InvalidatePoolError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from heliograph.config import variable
 from heliograph.errors import ConfigurationError
@@ -35,6 +35,9 @@ class Postgres:
         self.reader = engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
+
+    async def prepare(self, connection: AsyncConnection, *, durable: bool, long: bool) -> None:
+        """Nothing: every commit is on the disk, and no statement holds up the event loop."""
 
     async def reach(self) -> None:
         """
