@@ -40,6 +40,7 @@ from heliograph.transport.pace import Pace, Paces
 from heliograph.transport.shelf import Shelf
 from heliograph.transport.tokens import AccessTokens, ProviderTokens, VapidTokens
 from heliograph.wire.http import HttpResponse
+from heliograph.wire.http2 import ACCEPTED
 
 SENDS: Final = 3
 """How often a message goes out at most while connections fail it."""
@@ -113,6 +114,8 @@ class Deliver:
         left = devices
         for _ in range(SENDS):
             await self._round(courier, left, outcomes, replies)
+            if set(map(type, outcomes.values())) == {Sent}:
+                return outcomes
             left = [
                 each
                 for each in left
@@ -192,6 +195,9 @@ class Deliver:
         )
         replies.note_times(parcel.devices, took)
         now, accepted, usual, taken = self._clock(), parcel.accepted, parcel.usual, parcel.taken
+        if usual == ACCEPTED.status and set(map(id, results)) == {id(ACCEPTED)}:
+            outcomes.update(dict.fromkeys([device.number for device in parcel.devices], accepted))
+            return  # as nearly always; what is below comes to the same
         for device, result in zip(parcel.devices, results, strict=True):
             if not isinstance(result, HttpResponse):
                 replies.note_silence(device.number)

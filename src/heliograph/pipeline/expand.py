@@ -11,6 +11,7 @@ so may a delivery that was on its way: it is a repeat like any other.
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
+from operator import itemgetter
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -93,8 +94,11 @@ async def finish(connection: AsyncConnection, expansion: Expansion, *, now: date
 def lanes(page: Sequence[Addressed]) -> dict[Lane, list[DeviceNumber]]:
     """Sort devices into lanes; each keeps their order."""
     sorted_out: dict[tuple[str, str | None], list[DeviceNumber]] = defaultdict(list)
-    for number, gateway, environment in page:
-        sorted_out[gateway, environment].append(number)
+    if len(kinds := set(map(itemgetter(1, 2), page))) == 1:  # as most pages are
+        sorted_out[kinds.pop()] = list(map(itemgetter(0), page))
+    else:
+        for number, gateway, environment in page:
+            sorted_out[gateway, environment].append(number)
     return {
         (Gateway(gateway), None if environment is None else Environment(environment)): numbers
         for (gateway, environment), numbers in sorted_out.items()

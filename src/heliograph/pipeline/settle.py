@@ -117,7 +117,7 @@ def _summed_up(
         How many ended how, a result for each device, and the verdicts from which more
         follows than that, in the order of the devices.
     """
-    different = {id(each): each for each in verdicts.values()}
+    different = dict(zip(map(id, verdicts.values()), verdicts.values(), strict=True))
     plain = {key for key, each in different.items() if each == _PLAIN}
     results = {key: _result(each) for key, each in different.items()}
     count = len(batch.devices)

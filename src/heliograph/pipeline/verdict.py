@@ -155,7 +155,9 @@ def verdicts(
             dice=dice,
             is_held=is_held,
         )
-        for key, outcome in {id(outcome): outcome for outcome in outcomes.values()}.items()
+        for key, outcome in dict(
+            zip(map(id, outcomes.values()), outcomes.values(), strict=True)
+        ).items()
     }
     if len(decided) == 1:
         return dict.fromkeys(outcomes, *decided.values())

@@ -114,8 +114,11 @@ class Batch:
         began = array("H", bytes(2 * len(self.ages)))
         for first, count, age in self._went_out:
             began[first : first + count] = array("H", (age,)) * count
-        replied = zip(self.ages, began, strict=True)
-        return array("H", [at if at == OLDEST else max(at - out, 0) for at, out in replied])
+        took = [
+            at - out if out < at < OLDEST else (OLDEST if at == OLDEST else 0)
+            for at, out in zip(self.ages, began, strict=True)
+        ]
+        return array("H", took)
 
     def end(self, number: int, result: Result) -> None:
         """Keep the result of one request; each has one."""
@@ -253,12 +256,15 @@ class Pool:
         link.flush()
 
     def _ended(self, ended: list[tuple[Key, End]]) -> None:
-        now, known, ages, age = self._loop.time(), None, array("H"), 0
+        now, known, age = self._loop.time(), None, 0
+        results: list[Result] = []
+        ages = array("H")
         for (batch, number), end in ended:
             if type(end) is HttpResponse:
                 if batch is not known:
-                    known, ages, age = batch, batch.ages, batch.age(now)
-                batch.results[number] = end  # as ``end`` does, for there is one for every device
+                    known, age = batch, batch.age(now)
+                    results, ages = batch.results, batch.ages
+                results[number] = end  # as ``end`` does, for there is one for every device
                 ages[number] = age
                 batch.left -= 1
                 if not batch.left:
