@@ -543,9 +543,9 @@ class Watched(Database):
     reads = 0
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
+    async def read(self, *, long: bool = False) -> AsyncIterator[AsyncConnection]:
         self.reads += 1
-        async with super().read() as connection:
+        async with super().read(long=long) as connection:
             yield connection
 
 

@@ -205,7 +205,7 @@ class Instances:
         Returns:
             The new pair; None if there is no such instance.
         """
-        async with self._database.write() as connection:
+        async with self._database.write(long=True) as connection:
             row = await rows.find(connection, instance, lock=True)
             if row is None:
                 return None
@@ -216,7 +216,7 @@ class Instances:
 
     async def vapid_use(self, instance: InstanceNumber) -> Sequence[VapidKeyUse]:
         """How far each VAPID pair of an instance is in use, the current one first."""
-        async with self._database.read() as connection:
+        async with self._database.read(long=True) as connection:
             pairs = await vapid_keys.of_instance(connection, instance)
             counts = await vapid_keys.in_use(connection, instance)
         return [

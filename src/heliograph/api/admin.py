@@ -268,7 +268,7 @@ class Admin:
         """One device, living or pruned, and what it is suspected of."""
         instance = await self._instance(request)
         device = DeviceId(request.path_params["device"])
-        async with self._database.read() as connection:
+        async with self._database.read(long=True) as connection:
             found = await show_device(connection, instance.number, device)
         if found is None:
             raise _not_found("device")
@@ -287,7 +287,7 @@ class Admin:
         """How far a publish has come, live."""
         instance = await self._instance(request)
         publish = PublishId(request.path_params["publish"])
-        async with self._database.read() as connection:
+        async with self._database.read(long=True) as connection:
             progress = await publishes.progress(connection, instance.number, publish)
         if progress is None:
             raise _not_found("publish")
@@ -309,7 +309,7 @@ class Admin:
         instance = await self._instance(request)
         device, user = _read_traced(request)
         identity = PublishId(request.path_params["publish"])
-        async with self._database.read() as connection:
+        async with self._database.read(long=True) as connection:
             traces = await trace(connection, instance.number, identity, device=device, user=user)
         if traces is None:
             raise _not_found("publish")
@@ -321,7 +321,7 @@ class Admin:
 
     async def _describe(self, instance: Instance) -> dict[str, Any]:
         keys = await self._instances.vapid_use(instance.number)
-        async with self._database.read() as connection:
+        async with self._database.read(long=True) as connection:
             stopped = await watches.stopped(connection, instance.number)
         return _describe(instance) | {
             "vapid_keys": [_describe_key(each) for each in keys],

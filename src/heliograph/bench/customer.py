@@ -13,8 +13,8 @@ from heliograph.bench.program import ADMIN_TOKEN
 from heliograph.bench.work import APNS_PAYLOAD, TOPIC, Task
 from heliograph.errors import HeliographError
 
-_LOOK_SECONDS: Final = 0.3
-_PATIENCE: Final = 120
+_LOOK_SECONDS: Final = 0.1
+_PATIENCE: Final = 360
 """How often to look without any progress before giving up."""
 
 

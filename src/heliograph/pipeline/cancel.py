@@ -44,7 +44,7 @@ async def cancel(
         How far it has come; None if there is no such publish.
     """
     batches: list[Batch] = []
-    async with database.write() as connection:
+    async with database.write(long=True) as connection:
         number = await publishes.find_id(connection, instance, publish, lock=True)
         if number is None:
             return None

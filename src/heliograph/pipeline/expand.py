@@ -29,7 +29,7 @@ Lane = tuple[Gateway, Environment | None]
 
 
 async def expand(
-    database: Database, expansion: Expansion, *, page_size: int, now: datetime
+    database: Database, expansion: Expansion, *, page_size: int, now: datetime, keep: bool = False
 ) -> Sequence[Work]:
     """
     Take one step; the work that it makes, and what is left of the expansion itself.
@@ -39,6 +39,7 @@ async def expand(
         expansion: The work, on which we hold a lease.
         page_size: How many devices one step walks; a batch has no more.
         now: When its batches are due.
+        keep: Whether we go on to hold the lease on what is left, to take the next step.
     """
     async with database.write(durable=False) as connection:
         publish = await publishes.find(connection, expansion.publish, lock=True)
@@ -79,7 +80,8 @@ async def expand(
         ]
         if len(page) == page_size:
             last = page[-1].number
-            return [*made, await work.move_on(connection, expansion, expanded_to=last, sort=sort)]
+            left = await work.move_on(connection, expansion, expanded_to=last, sort=sort, keep=keep)
+            return [*made, left]
         await finish(connection, expansion, now=now)
     log().debug(Event.PUBLISH_EXPANDED, publish=publish.id)
     return made

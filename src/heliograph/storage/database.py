@@ -128,10 +128,12 @@ class Database:
                 yield connection
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
-        """One consistent view of what is committed."""
-        async with self._engine.reader.begin() as connection:
-            yield connection
+    async def read(self, *, long: bool = False) -> AsyncIterator[AsyncConnection]:
+        """One consistent view of what is committed; ``long`` as for ``write``."""
+        async with self._engine.reader.connect() as connection:
+            await self._engine.prepare(connection, durable=False, long=long)
+            async with connection.begin():
+                yield connection
 
     async def connect_apart(self) -> Any:
         """A connection of asyncpg's, outside of the pool; where the database is shared."""

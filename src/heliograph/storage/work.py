@@ -363,18 +363,24 @@ async def hold(connection: AsyncConnection, expansion: Expansion) -> bool:
 
 
 async def move_on(
-    connection: AsyncConnection, expansion: Expansion, *, expanded_to: int, sort: Sort
+    connection: AsyncConnection,
+    expansion: Expansion,
+    *,
+    expanded_to: int,
+    sort: Sort,
+    keep: bool = False,
 ) -> Expansion:
     """
-    Note how far an expansion has come, and let go of it so that others get their turn.
+    Note how far an expansion has come; unless we keep it, let go so that others get their turn.
 
     Returns:
         The work that is left; what failed before is forgotten.
     """
+    freed: dict[str, Any] = {} if keep else {"leased_until": None, "holder": None}
     await connection.execute(
         update(work)
         .where(work.c.number == expansion.number)
-        .values(expanded_to=expanded_to, sort=str(sort), leased_until=None, holder=None, failures=0)
+        .values(expanded_to=expanded_to, sort=str(sort), failures=0, **freed)
     )
     return replace(expansion, expanded_to=expanded_to, sort=sort, failures=0)
 
