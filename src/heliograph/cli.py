@@ -314,11 +314,15 @@ def measure_scale(
         200_000
     ),
     rounds: Annotated[int, typer.Option(min=1, help="How often each has its turn.")] = 3,
+    gateway: Annotated[Gateway, typer.Option(help="Whose devices: apns or web.")] = Gateway.APNS,
     queue: QueueOption = None,
     output: OutputOption = None,
 ) -> None:
     """Measure two workers against one, over one PostgreSQL."""
-    _tell(asyncio.run(scale.measure(devices_of, rounds, Engines(database, queue), _out)), output)
+    if gateway is Gateway.FCM:
+        raise typer.BadParameter("apns or web", param_hint="--gateway")
+    engines = Engines(database, queue)
+    _tell(asyncio.run(scale.measure(devices_of, rounds, engines, _out, gateway)), output)
 
 
 def _tell(found: Findings, output: Path | None) -> None:

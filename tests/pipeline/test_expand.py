@@ -285,3 +285,25 @@ async def test_a_batch_knows_when_its_message_expires(workshop: Workshop) -> Non
     assert {Gateway.APNS: NOW.replace(microsecond=0) + MINUTE, Gateway.WEB: NOW + MINUTE / 2} == {
         each.gateway: each.expires_at for each in await batches(workshop)
     }
+
+
+async def test_what_is_kept_is_nobody_elses_until_the_lease_runs_out(workshop: Workshop) -> None:
+    """Between two steps in a row others leave an expansion alone; if we die, it goes on there."""
+    instance = await workshop.instance()
+    await crowd(workshop, instance, *[apns_address() for _ in range(4)])
+    await workshop.publish(instance, to_users("alice"))
+    (expansion,) = await workshop.take(100)
+    assert isinstance(expansion, Expansion)
+
+    *_, left = await expand(
+        workshop.database, expansion, page_size=2, now=workshop.clock(), keep=True
+    )
+
+    async with workshop.database.write() as connection:
+        meanwhile = await leased(connection, 100, now=workshop.clock())
+        afterwards = await leased(connection, 100, now=workshop.clock() + 2 * MINUTE)
+    assert isinstance(left, Expansion)
+    assert left.number not in {each.number for each in meanwhile}
+    assert left.expanded_to in {
+        each.expanded_to for each in afterwards if isinstance(each, Expansion)
+    }

@@ -6,7 +6,7 @@ subscribes to ``EVERYBODY``, the first of them to ``SOME`` as well.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -17,7 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from heliograph import app
 from heliograph.config import Settings
 from heliograph.instances import Instance
-from heliograph.model import InstanceNumber
+from heliograph.model import Gateway, InstanceNumber, VapidKeyNumber, WebAddress
+from heliograph.storage import vapid_keys
 from heliograph.storage.database import Database
 from heliograph.storage.tables import devices, interests, users
 
@@ -35,6 +36,7 @@ class Audience:
     instance: str
     secret_key: str
     count: int
+    gateway: Gateway = Gateway.APNS
 
 
 async def gather(
@@ -44,9 +46,10 @@ async def gather(
     tell: Callable[[int], object],
     *,
     name: str = "crowd",
+    browsers: Sequence[WebAddress] = (),
 ) -> Audience:
     """
-    Make an instance with so many devices of Apple's, each with a person logged in.
+    Make an instance with so many devices, each with a person logged in.
 
     Args:
         settings: Where.
@@ -54,14 +57,16 @@ async def gather(
         some: How many of them subscribe to ``SOME``.
         tell: Called with how many there are.
         name: What the instance is called; tokens are distinct by it.
+        browsers: The subscriptions of the devices, one for each; none, and they are Apple's.
     """
     async with app.storage(settings) as (database, instances):
         made = await instances.create(name)
         for start in range(0, count, _AT_ONCE):
             numbers = range(start, min(start + _AT_ONCE, count))
-            await _add(database, made, numbers, some, now=app.now())
+            await _add(database, made, numbers, some, browsers, now=app.now())
             tell(numbers.stop)
-        return Audience(made.id, made.secret_keys[0], count)
+        gateway = Gateway.WEB if browsers else Gateway.APNS
+        return Audience(made.id, made.secret_keys[0], count, gateway)
 
 
 def token(name: str, number: int) -> str:
@@ -76,12 +81,25 @@ def person(number: int) -> str:
 
 
 async def _add(
-    database: Database, instance: Instance, numbers: range, some: int, *, now: datetime
+    database: Database,
+    instance: Instance,
+    numbers: range,
+    some: int,
+    browsers: Sequence[WebAddress],
+    *,
+    now: datetime,
 ) -> None:
     async with database.write() as connection:
         await connection.execute(insert(users), list(_people(instance.number, numbers, now)))
         people = await _newest(connection, users, len(numbers))
-        await connection.execute(insert(devices), list(_rows(instance, numbers, people, now)))
+        rows = list(_rows(instance, numbers, people, now))
+        if browsers:
+            key = await vapid_keys.current(connection, instance.number)
+            rows = [
+                row | _subscribed(browsers[number], key)
+                for number, row in zip(numbers, rows, strict=True)
+            ]
+        await connection.execute(insert(devices), rows)
         subscribed = [
             {"instance_number": instance.number, "name": interest, "device_number": device}
             for number, device in zip(
@@ -122,3 +140,17 @@ def _rows(
             "created_at": now,
             "registered_at": now,
         }
+
+
+def _subscribed(browser: WebAddress, key: VapidKeyNumber | None) -> dict[str, Any]:
+    """What a browser's row has instead of what one of Apple's has."""
+    address = browser.endpoint
+    return {
+        "id": f"web-{hashlib.md5(address.encode(), usedforsecurity=False).hexdigest()}",
+        "gateway": "web",
+        "address_digest": hashlib.sha256(f"web:{address}".encode()).digest(),
+        "token": address,
+        "p256dh": browser.p256dh,
+        "auth": browser.auth,
+        "vapid_key_number": key,
+    }

@@ -10,8 +10,9 @@ import msgspec
 
 from heliograph.bench.crowd import Audience
 from heliograph.bench.program import ADMIN_TOKEN
-from heliograph.bench.work import APNS_PAYLOAD, TOPIC, Task
+from heliograph.bench.work import APNS_PAYLOAD, TOPIC, WEB_PAYLOAD, Task
 from heliograph.errors import HeliographError
+from heliograph.model import Gateway
 
 _LOOK_SECONDS: Final = 0.1
 _PATIENCE: Final = 360
@@ -73,7 +74,8 @@ class Customer:
         raise HeliographError(f"nothing happens any more: {counts}")
 
     async def _publish(self, kind: str, name: str) -> str:
-        body = {kind: [name], "apns": msgspec.json.decode(APNS_PAYLOAD)}
+        payload = WEB_PAYLOAD if self._audience.gateway is Gateway.WEB else APNS_PAYLOAD
+        body = {kind: [name], str(self._audience.gateway): msgspec.json.decode(payload)}
         answer = await self._http.post(
             f"/publish_api/v1/instances/{self._audience.instance}/publishes/{kind}",
             json=body,

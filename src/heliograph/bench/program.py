@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,8 +73,13 @@ class Program:
         core: int | None,
         role: str = "all",
         engines: Engines = EMBEDDED,
+        besides: Mapping[str, str] | None = None,
     ) -> Iterator["Program"]:
-        """One that is ready, on a core of its own; stopped on exit as an operator would."""
+        """
+        One that is ready, on a core of its own; stopped on exit as an operator would.
+
+        ``besides`` are environment variables that it needs besides the usual ones.
+        """
         environment = {key: each for key, each in os.environ.items() if "HELIOGRAPH" not in key}
         environment |= {
             "HELIOGRAPH_DATA_DIR": str(folder),
@@ -84,6 +89,7 @@ class Program:
             "HELIOGRAPH_LOG_FORMAT": "json",
             "HELIOGRAPH_PUBLISH_RATE": str(_ANY_RATE),
         }
+        environment |= besides or {}
         if engines.database_url is not None:
             environment["HELIOGRAPH_DATABASE_URL"] = engines.database_url
         if engines.queue_url is not None:

@@ -31,27 +31,36 @@ class Speed:
     """Of the workers, for each device."""
 
 
-async def measure(devices: int, rounds: int, engines: Engines, console: Console) -> Findings:
-    """Publish to everybody, with one worker and with two in turns; each has a core of its own."""
-    with tempfile.TemporaryDirectory(prefix="heliograph-bench-") as name:
+async def measure(
+    devices: int, rounds: int, engines: Engines, console: Console, gateway: Gateway = Gateway.APNS
+) -> Findings:
+    """
+    Publish to everybody, with one worker and with two in turns; each has a core of its own.
+
+    Where there are but two cores, whatever else is running shares them with the workers: the
+    sink, PostgreSQL, NATS and the API. To browsers it is the workers that have most to do.
+    """
+    with tempfile.TemporaryDirectory(prefix="heliograph-bench-") as name, ExitStack() as stack:
         folder = Path(name)
-        workshop = Workshop(folder, browsers=0)
+        is_web = gateway is Gateway.WEB
+        workshop = Workshop(folder, browsers=devices if is_web else 0)
+        sink = stack.enter_context(SinkProcess.running(workshop.certificate))
+        stack.enter_context(sink.on_core(None))
+        origin = sink.origin(gateway, Shape.RECORDS)
+        browsers = workshop.subscriptions(origin)
+        settings = settings_in(folder, engines.database_url)
         with waiting(console, "registering", devices) as tell:
-            audience = await gather(settings_in(folder, engines.database_url), devices, 0, tell)
-        with (
-            SinkProcess.running(workshop.certificate) as sink,
-            sink.on_core(None),
-            Program.running(folder, core=None, role="api", engines=engines) as api,
-        ):
-            origin = sink.origin(Gateway.APNS, Shape.RECORDS)
+            audience = await gather(settings, devices, 0, tell, browsers=browsers)
+        with Program.running(folder, core=None, role="api", engines=engines) as api:
             async with httpx.AsyncClient(base_url=api.endpoint, timeout=60) as http:
                 customer = Customer(http, audience)
-                await customer.sends_to(origin, workshop.task(Gateway.APNS, origin, 0))
+                if not is_web:
+                    await customer.sends_to(origin, workshop.task(gateway, origin, 0))
                 speeds: dict[int, list[Speed]] = {1: [], 2: []}
                 for _ in range(rounds):
                     for workers, measured in speeds.items():
                         with waiting(console, f"workers: {workers}", devices) as tell:
-                            place = (folder, engines, workers)
+                            place = (folder, engines, workshop, workers)
                             measured.append(await _publish(customer, *place, devices, tell))
     return _told(devices, speeds)
 
@@ -60,13 +69,18 @@ async def _publish(
     customer: Customer,
     folder: Path,
     engines: Engines,
+    workshop: Workshop,
     workers: int,
     devices: int,
     tell: Callable[[int], object],
 ) -> Speed:
     with ExitStack() as stack:
         running = [
-            stack.enter_context(Program.running(folder, core=core, role="worker", engines=engines))
+            stack.enter_context(
+                Program.running(
+                    folder, core=core, role="worker", engines=engines, besides=workshop.to_trust()
+                )
+            )
             for core in range(workers)
         ]
         cpu, began = sum(each.cpu_seconds() for each in running), time.monotonic()

@@ -8,6 +8,7 @@ behind ``token_prefix``.
 """
 
 import secrets
+from base64 import urlsafe_b64decode
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,7 +17,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from heliograph.model import Gateway
+from heliograph.model import Gateway, WebAddress
 from heliograph.sandbox.authority import Authority
 from heliograph.wire import ece, vapid
 from heliograph.wire.jws import base64url
@@ -129,6 +130,26 @@ class Workshop:
         self._browsers.write_bytes(msgspec.json.encode([_browser() for _ in range(browsers)]))
         self._keys = vapid.key_pair(secrets.token_bytes(32))
 
+    def to_trust(self) -> dict[str, str]:
+        """The settings of a server that is to send to browsers of ours."""
+        return {
+            "HELIOGRAPH_EXTRA_CA_FILE": str(self._ca),
+            "HELIOGRAPH_EGRESS_ALLOW": "127.0.0.0/8",
+            "HELIOGRAPH_WEB_PUSH_PROCESSES": "0",
+        }
+
+    def subscriptions(self, origin: str) -> list[WebAddress]:
+        """Where our browsers are reached, and with which keys."""
+        pairs: list[dict[str, str]] = msgspec.json.decode(self._browsers.read_bytes())
+        return [
+            WebAddress(
+                f"{origin}/wpush/v2/{number:080x}",
+                _decoded(pair["p256dh"]),
+                _decoded(pair["auth"]),
+            )
+            for number, pair in enumerate(pairs)
+        ]
+
     def task(self, gateway: Gateway, origin: str, count: int, *, variant: str = "") -> Task:
         """A task of this run."""
         shared = _SHARED[gateway]
@@ -150,6 +171,10 @@ class Workshop:
             token_prefix=shared.token_prefix,
             variant=variant,
         )
+
+
+def _decoded(text: str) -> bytes:
+    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def _browser() -> dict[str, str]:
