@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from typer.testing import CliRunner
 
 from heliograph.cli import commands
@@ -47,12 +48,24 @@ def test_a_neighbour_is_measured_idle_and_busy(tmp_path: Path) -> None:
     assert all(each["publishes"] >= 1 and 0 < each["p50 ms"] for each in (idle, busy))
 
 
-async def test_two_workers_are_measured_against_one(tmp_path: Path, postgres: Postgres) -> None:
+@pytest.mark.parametrize("gateway", ["apns", "web"])
+async def test_two_workers_are_measured_against_one(
+    tmp_path: Path, postgres: Postgres, gateway: str
+) -> None:
     """Over one PostgreSQL, in turns; the one is the measure of the other."""
     async with postgres.migrated() as url:
-        wanted = (url, "--devices", "40", "--rounds", "1")
+        wanted = (url, "--devices", "40", "--rounds", "1", "--gateway", gateway)
         found = await asyncio.to_thread(measured, tmp_path, "scale", *wanted)
 
     one, two = found["Medians of all turns"]
     assert (1, 1.0, 2) == (one["workers"], one["times one"], two["workers"])
     assert two["times one"] > 0
+
+
+async def test_google_is_not_measured_with_two_workers(tmp_path: Path) -> None:
+    """A gateway of which there is no crowd is refused by name, before anything is done."""
+    wanted = ["bench", "scale", "postgresql:///nobody", "--gateway", "fcm"]
+    result = await asyncio.to_thread(CliRunner().invoke, commands, wanted)
+
+    assert (2, True) == (result.exit_code, "--gateway" in result.output)
+    assert [] == list(tmp_path.iterdir())
