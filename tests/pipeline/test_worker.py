@@ -6,11 +6,13 @@ from array import array
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import structlog
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from builders import (
@@ -28,6 +30,7 @@ from builders import (
     apns_address,
     apns_credentials,
     apns_error,
+    database_in,
     ends,
     in_one_database,
     in_turn,
@@ -55,7 +58,7 @@ from heliograph.storage.database import Database
 from heliograph.storage.outcomes import Attempt
 from heliograph.storage.postgres import Postgres
 from heliograph.storage.sqlite import Sqlite
-from heliograph.storage.work import Work
+from heliograph.storage.work import LARGE_PUBLISH, Work
 from heliograph.transport.client import Client, Destination
 from heliograph.wire.http import HttpRequest, HttpResponse
 from heliograph.wire.http2 import Template
@@ -880,3 +883,38 @@ async def test_what_every_worker_dies_over_is_given_up(workshop: Workshop) -> No
         client.sent,
         logged[-1]["event"],
     )
+
+
+class Listening(DatabaseQueue):
+    """Keeps what was announced."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        super().__init__(database, clock)
+        self.announced: list[Sequence[Work]] = []
+
+    async def announce(self, works: Collection[Work]) -> None:
+        self.announced.append(list(works))
+        await super().announce(works)
+
+
+async def test_of_a_large_expansion_several_steps_are_taken_in_a_row(tmp_path: Path) -> None:
+    """Batches are announced as they are made; what is left, only when others get their turn."""
+    clock = Clock()
+    async with database_in(tmp_path) as database:
+        queue = Listening(database, clock)
+        workshop = Workshop(database, clock, another_queue=queue)
+        instance = await workshop.instance()
+        for _ in range(10):
+            await workshop.log_in(instance, "alice", apns_address())
+        publish = await workshop.publish(instance, to_users("alice"))
+        async with database.write() as connection:
+            await connection.execute(update(tables.work).values(sort=str(Sort.LARGE)))
+            # as a publish to a crowd is known to be after its first page
+            await connection.execute(update(tables.publishes).values(targeted=LARGE_PUBLISH))
+        queue.announced.clear()
+
+        await workshop.worker(always(HttpResponse(200)), batch_size=1).run_until_idle()
+
+        kinds = ["".join(type(each).__name__[0] for each in some) for some in queue.announced]
+        assert ["B"] * 7 + ["BE"] + ["B"] * 2 == kinds[:10]
+        assert 10 == (await workshop.progress(instance, publish)).sent

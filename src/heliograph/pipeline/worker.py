@@ -40,7 +40,7 @@ from heliograph.queue.contract import Queue
 from heliograph.storage import devices, lanes, publishes
 from heliograph.storage.database import Database, is_away
 from heliograph.storage.publishes import Publish
-from heliograph.storage.work import Batch, Errand, Expansion, Work
+from heliograph.storage.work import LARGE_PUBLISH, Batch, Errand, Expansion, Work
 
 SMALL_HANDS: Final = 4
 """How many small pieces we have in hand for each large one."""
@@ -242,7 +242,7 @@ class Worker:
         return settlement.made
 
     async def _let_small_ones_pass(self, work: Work) -> None:
-        if work.sort is Sort.LARGE:
+        if _is_large(work):
             await self._turnstile.passed()
 
     async def _patiently(
@@ -313,6 +313,13 @@ class Worker:
     async def _report_lanes(self) -> None:
         async with self._database.read() as connection:
             report_lanes(self._metrics, await lanes.paused(connection))
+
+
+def _is_large(work: Work) -> bool:
+    """Whether a step of it keeps the event loop for long; of any sort, for a retry may be."""
+    if isinstance(work, Batch):
+        return len(work.devices) >= LARGE_PUBLISH
+    return work.sort is Sort.LARGE
 
 
 def _is_probe(batch: Batch) -> bool:
