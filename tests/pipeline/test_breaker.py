@@ -100,7 +100,7 @@ def test_an_operators_word_holds_for_a_day() -> None:
 def test_no_window_costs_more_than_the_limit(steps: list[tuple[int, float, int]]) -> None:
     """Whatever comes, what is pruned in one window stays within its limit."""
     watch: Watch | None = None
-    now = NOW
+    now, stops = NOW, 0
     pruned: dict[object, int] = {}
     seen: dict[object, int] = {}
     for attempted, share, wait in steps:
@@ -108,9 +108,11 @@ def test_no_window_costs_more_than_the_limit(steps: list[tuple[int, float, int]]
         now += wait * SECOND
         before = watch
         watch = watched(before, attempted=attempted, doomed=doomed, now=now)
+        stops += watch.stopped_at is not None
         if watch.stopped_at is None:
-            pruned[watch.began_at] = pruned.get(watch.began_at, 0) + doomed
-            seen[watch.began_at] = watch.attempted
+            window = (stops, watch.began_at)  # one may begin anew in the instant of the stop
+            pruned[window] = pruned.get(window, 0) + doomed
+            seen[window] = watch.attempted
 
     assert all(count <= max(FREE, SHARE * seen[began]) for began, count in pruned.items())
 
