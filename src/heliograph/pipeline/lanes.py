@@ -16,7 +16,7 @@ The lane goes on as soon as the one message gets an answer, whatever that is; re
 silence keep it paused.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, TypeGuard
@@ -30,6 +30,7 @@ from heliograph.gateways.contract import (
     Unavailable,
 )
 from heliograph.model import Gateway, Lane, PauseKind
+from heliograph.pipeline.alike import different
 
 MOST_BATCHES: Final = 5
 """
@@ -91,7 +92,7 @@ class Streaks:
     def judge(self, lane: Lane, outcomes: Collection[Outcome]) -> Stop | None:
         """What a batch tells of its lane, which was going on; None if that is fine."""
         batches, devices = self._rows.pop(lane, (0, 0))
-        if all(isinstance(each, Sent) for each in _different(outcomes)):
+        if all(isinstance(each, Sent) for each in different(outcomes).values()):
             return None
         if (stop := _said_outright(outcomes)) is not None:
             return stop
@@ -139,11 +140,6 @@ def wait(kind: PauseKind, probes: int, *, asked: timedelta | None, dice: float) 
 
 def _doubled(first: timedelta, longest: timedelta, times: int) -> timedelta:
     return min(first * (1 << min(times, 16)), longest)
-
-
-def _different(outcomes: Iterable[Outcome]) -> Collection[Outcome]:
-    """Each object once: thousands share the one that says that they were sent."""
-    return {id(each): each for each in outcomes}.values()
 
 
 def _said_outright(outcomes: Collection[Outcome]) -> Stop | None:

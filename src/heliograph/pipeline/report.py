@@ -10,6 +10,7 @@ from heliograph.logs import get as log
 from heliograph.metrics import Metrics
 from heliograph.model import DeviceNumber, Gateway, PauseKind
 from heliograph.pipeline import pruning
+from heliograph.pipeline.alike import different
 from heliograph.pipeline.lanes import Change, Stop
 from heliograph.pipeline.settle import Settlement
 from heliograph.storage.lanes import Paused
@@ -31,10 +32,10 @@ def report(
     for kind, count in Counter(map(type, outcomes.values())).items():
         metrics.attempts.labels(batch.gateway, kind.__name__.lower()).inc(count)
     pruning.report(batch, settlement.pruning, metrics)
-    different = {id(each): each for each in outcomes.values()}.values()
+    kinds = different(outcomes.values()).values()
     if not isinstance(change, Stop):
-        _report_refused(batch, different)
-    rejected = {each.reason for each in different if isinstance(each, Rejected)}
+        _report_refused(batch, kinds)
+    rejected = {each.reason for each in kinds if isinstance(each, Rejected)}
     for reason in sorted(rejected & apns.OUR_FAULTS):
         log().error(Event.REQUEST_MALFORMED, gateway=batch.gateway, reason=reason)
     _report_lane(batch, settlement, change)

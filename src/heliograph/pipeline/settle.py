@@ -17,6 +17,7 @@ from typing import Final, Literal
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.model import DeviceNumber, End, Environment, Sort
+from heliograph.pipeline.alike import different
 from heliograph.pipeline.breaker import Tally
 from heliograph.pipeline.cancel import PUBLISH_CANCELLED
 from heliograph.pipeline.lanes import Ask, Change, Resume, Stop, wait
@@ -117,11 +118,11 @@ def _summed_up(
         How many ended how, a result for each device, and the verdicts from which more
         follows than that, in the order of the devices.
     """
-    different = dict(zip(map(id, verdicts.values()), verdicts.values(), strict=True))
-    plain = {key for key, each in different.items() if each == _PLAIN}
-    results = {key: _result(each) for key, each in different.items()}
+    kinds = different(verdicts.values())
+    plain = {key for key, each in kinds.items() if each == _PLAIN}
+    results = {key: _result(each) for key, each in kinds.items()}
     count = len(batch.devices)
-    if len(different) == len(plain) == 1 and len(verdicts) == count:
+    if len(kinds) == len(plain) == 1 and len(verdicts) == count:
         return Counter({_PLAIN.end: count}), ["sent"] * count, {}
     ordered = [(number, verdicts[number]) for number in map(DeviceNumber, batch.devices)]
     ends = Counter(each.end for _, each in ordered if isinstance(each, Over))

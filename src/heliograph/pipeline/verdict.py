@@ -33,6 +33,7 @@ from heliograph.gateways.contract import (
     Unavailable,
 )
 from heliograph.model import ApnsMessage, DeviceNumber, End, Environment, FcmMessage, WebMessage
+from heliograph.pipeline.alike import different
 
 FIRST_WAIT: Final = timedelta(seconds=10)
 """The longest first wait: what Google asks for before a first retry."""
@@ -155,9 +156,7 @@ def verdicts(
             dice=dice,
             is_held=is_held,
         )
-        for key, outcome in dict(
-            zip(map(id, outcomes.values()), outcomes.values(), strict=True)
-        ).items()
+        for key, outcome in different(outcomes.values()).items()
     }
     if len(decided) == 1:
         return dict.fromkeys(outcomes, *decided.values())
