@@ -109,7 +109,7 @@ def _refusal(scope: Scope) -> Problem | None:
 
 
 _APIS: Final = frozenset(
-    {"publish_api", "device_api", "customer_api", "user_api", "instances", "admin"}
+    {"publish_api", "device_api", "customer_api", "user_api", "instances", "sdk", "admin"}
 )
 
 

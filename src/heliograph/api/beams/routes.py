@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute, Mount, Route, Router
 
 from heliograph import auth
 from heliograph.api import idempotency
-from heliograph.api.beams import payloads, schema
+from heliograph.api.beams import payloads, schema, sdk
 from heliograph.api.bodies import check_content_type, read_object
 from heliograph.api.express import Handler
 from heliograph.api.limits import Rate, address_of
@@ -96,6 +96,7 @@ class Beams:
             _mount("/device_api", self._device_routes(instance), _FROM_BROWSERS),
             # Android, when its override has no path of its own (contract §1.3).
             _mount("/instances", self._device_routes("/{instance}"), _FROM_BROWSERS),
+            *sdk.routes(),
         ]
 
     def _device_routes(self, instance: str) -> list[Route]:
