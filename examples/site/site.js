@@ -77,11 +77,19 @@ async function show() {
   element('log-in').hidden = isLoggedIn;
   if (!isLoggedIn) return;
   element('user').textContent = current.user_id;
+  element('message').elements.to.value = correspondent(current.user_id);
   element('turn-on').hidden = push === null || (await isOn());
   if (push === null) return;
   element('notifications-state').textContent = element('turn-on').hidden
     ? 'They are on in this browser. Close the page if you like: postcards come all the same.'
     : 'They are off in this browser.';
+}
+
+/** Whose postcard led here; else somebody who is not the writer. */
+function correspondent(writer) {
+  const known = [...element('message').elements.to.options].map((option) => option.value);
+  const sender = new URLSearchParams(location.search).get('from');
+  return known.includes(sender) ? sender : known.find((name) => name !== writer);
 }
 
 function tell(text) {
@@ -123,8 +131,6 @@ element('message').addEventListener('submit', (event) => {
   });
 });
 
-const sender = new URLSearchParams(location.search).get('from');
-if (sender !== null) element('message').elements.to.value = sender;
 await show();
 if (session.get() !== null && (await isOn())) {
   await turnOn().catch((problem) => tell(problem.message)); // SDKs are told the user at every visit

@@ -97,8 +97,10 @@ class Firefox:
         await self._step("pressNotification", title=title)
 
     async def photograph(self, page: str, path: Path, *, width: int, height: int) -> None:
-        """Keep what a page of this size looks like, as PNG."""
-        await self._step("photograph", page=page, path=str(path), width=width, height=height)
+        """Keep what the middle of a page's top looks like, as PNG."""
+        inner = await self.evaluate(page, "innerWidth")
+        clip = {"x": (inner - width) / 2, "y": 0, "width": width, "height": height}
+        await self._step("photograph", page=page, path=str(path), clip=clip)
 
     async def photograph_notification(self, title: str, path: Path) -> None:
         """Keep what the notification with this title looks like, as PNG."""

@@ -41,6 +41,10 @@ PATIENCE_SECONDS: Final = 30.0
 PAGE: Final = "site"
 """All visits are in one tab: Firefox opens no other while it shows a notification."""
 
+_ONCE: Final = """
+    while (!({condition})) await new Promise((resolve) => setTimeout(resolve, 20));
+"""
+
 ALICE, BOB = sorted(DEMO_USERS)
 
 
@@ -182,6 +186,13 @@ async def site_of(beams: AsyncPushNotifications) -> AsyncIterator[str]:
         yield f"http://{address_of(listener)}"
 
 
+async def session_of(visit: Visit, user: str) -> dict[str, str]:
+    """The header of somebody's session, who is elsewhere."""
+    fields = {"username": user, "password": DEMO_USERS[user]}
+    answer = await visit.http.post(f"{visit.site}/login", json=fields)
+    return {"authorization": f"Bearer {answer.json()['session_token']}"}
+
+
 @pytest.mark.parametrize("sdk", ["npm", "ours"])
 async def test_a_notification_finds_who_is_logged_in(visit: Visit, sdk: str) -> None:
     """
@@ -249,21 +260,27 @@ async def test_a_browser_that_the_server_lost_comes_back(visit: Visit) -> None:
 
 
 async def test_the_example_site_rings_for_its_visitor(visit: Visit) -> None:
-    """A person logs in, turns notifications on and writes to themselves; logging out ends it."""
+    """A person logs in, turns notifications on, and gets a friend's message; log-out ends it."""
     browser, page = visit.browser, PAGE
     await browser.open(page, visit.site)
     await browser.write(page, "[name=password]", DEMO_USERS[ALICE])
     await browser.press(page, "#log-in button")
     await browser.press(page, "#turn-on")
-    await browser.write(page, "[name=text]", "Wish you were here")
-    await browser.press(page, "#message button")
-
-    assert [[f"Message from {ALICE}", "Wish you were here"]] == await visit.shown(
-        f"Message from {ALICE}"
+    await visit.run(_ONCE.format(condition="document.getElementById('turn-on').hidden"))
+    await visit.http.post(
+        f"{visit.site}/messages",
+        json={"to": ALICE, "text": "Wish you were here"},
+        headers=await session_of(visit, BOB),
     )
 
-    await browser.press_notification(f"Message from {ALICE}")
-    await visit.opens(f"{visit.site}/?from={ALICE}")
+    title = f"Message from {BOB}"
+    assert [[title, "Wish you were here"]] == await visit.shown(title)
+
+    await browser.press_notification(title)
+    await visit.opens(f"{visit.site}/?from={BOB}")
+    await browser.write(page, "[name=text]", "So do I")
+    await browser.press(page, "#message button")
+    await visit.run(_ONCE.format(condition=f"document.body.innerText.includes('Sent to {BOB}')"))
     await browser.press(page, "#log-out")
     await browser.press(page, "#log-in [name=username]")
     answer = await visit.beams.publish_to_users([ALICE], {"web": {"notification": {"title": "x"}}})

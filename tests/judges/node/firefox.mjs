@@ -37,10 +37,7 @@ const steps = {
 
   write: ({ page, selector, text }) => pages.get(page).locator(selector).fill(text),
 
-  async photograph({ page, path, width, height }) {
-    await pages.get(page).setViewport({ width, height });
-    await pages.get(page).screenshot({ path });
-  },
+  photograph: ({ page, path, clip }) => pages.get(page).screenshot({ path, clip }).then(() => null),
 
   urls: async () => (await browser.pages()).map((page) => page.url()),
 
@@ -73,7 +70,7 @@ function launched({ executable, profile, preferences }) {
   const user = wishes.map((each) => `user_pref(${each.map((part) => JSON.stringify(part))});\n`);
   writeFileSync(join(profile, 'user.js'), user.join(''));
   const log = openSync(join(profile, 'firefox.log'), 'w');
-  const how = ['--headless', '--no-remote', '--profile', profile];
+  const how = ['--headless', '--no-remote', '--profile', profile, '--width', '1280', '--height', '960'];
   const driven = ['--marionette', '--remote-debugging-port', '0', '--remote-allow-system-access'];
   const options = { env: { HOME: profile }, stdio: ['ignore', log, log] };
   return spawn(executable, [...how, ...driven], options);
