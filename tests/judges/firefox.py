@@ -64,12 +64,14 @@ class Firefox:
         }
         async with javascript.serving("firefox", order) as process:
             firefox = cls(process)
-            await firefox._heard()
-            yield firefox
             assert process.stdin is not None
-            process.stdin.close()
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                await process.wait()
+            try:
+                await firefox._heard()
+                yield firefox
+            finally:
+                process.stdin.close()  # with the driver killed, the browser would stay
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    await process.wait()
 
     async def open(self, page: str, url: str) -> None:
         """Show a URL; a page of a new name is a new tab."""

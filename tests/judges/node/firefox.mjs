@@ -13,9 +13,11 @@ import puppeteer from 'puppeteer-core';
 import { Marionette } from './marionette.mjs';
 
 const say = (value) => console.log(JSON.stringify(value));
-const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+const input = createInterface({ input: process.stdin });
+const lines = input[Symbol.asyncIterator]();
 const order = JSON.parse((await lines.next()).value);
 const firefox = launched(order);
+input.on('close', () => process.exit(0)); // whatever it is busy with
 process.on('exit', () => firefox.kill('SIGKILL'));
 const { marionette, browser } = await joined(order.profile);
 const pages = new Map();
@@ -29,13 +31,9 @@ const steps = {
 
   evaluate: ({ page, script }) => pages.get(page).evaluate(script),
 
-  /** Click in a page, which comes to the front for it: Firefox draws no other, or seldom. */
-  async press({ page, selector }) {
-    await pages.get(page).bringToFront();
-    await pages.get(page).locator(selector).click();
-  },
+  press: async ({ page, selector }) => (await found(page, selector)).click(),
 
-  write: ({ page, selector, text }) => pages.get(page).locator(selector).fill(text),
+  write: async ({ page, selector, text }) => (await found(page, selector)).fill(text),
 
   photograph: ({ page, path, clip }) => pages.get(page).screenshot({ path, clip }).then(() => null),
 
@@ -62,7 +60,12 @@ for await (const line of lines) {
     say({ error: problem.message });
   }
 }
-process.exit(0);
+
+/** What a selector finds in a page, which comes to the front: Firefox seldom draws another. */
+async function found(page, selector) {
+  await pages.get(page).bringToFront();
+  return pages.get(page).locator(selector);
+}
 
 function launched({ executable, profile, preferences }) {
   mkdirSync(profile, { recursive: true });
@@ -70,10 +73,11 @@ function launched({ executable, profile, preferences }) {
   const user = wishes.map((each) => `user_pref(${each.map((part) => JSON.stringify(part))});\n`);
   writeFileSync(join(profile, 'user.js'), user.join(''));
   const log = openSync(join(profile, 'firefox.log'), 'w');
-  const how = ['--headless', '--no-remote', '--profile', profile, '--width', '1280', '--height', '960'];
+  const how = ['--headless', '--no-remote', '--profile', profile];
+  const size = ['--width', '1280', '--height', '960'];
   const driven = ['--marionette', '--remote-debugging-port', '0', '--remote-allow-system-access'];
   const options = { env: { HOME: profile }, stdio: ['ignore', log, log] };
-  return spawn(executable, [...how, ...driven], options);
+  return spawn(executable, [...how, ...size, ...driven], options);
 }
 
 async function joined(profile) {
@@ -98,7 +102,8 @@ async function noteOf(path) {
     }
     await sleep(20);
   }
-  throw new Error(`Firefox ended with status ${firefox.exitCode}`);
+  const log = readFileSync(join(order.profile, 'firefox.log'), 'utf8');
+  throw new Error(`Firefox ended with status ${firefox.exitCode}: ${log}`);
 }
 
 /** A way to a session that there is already; puppeteer asks for a new one, and gets this. */

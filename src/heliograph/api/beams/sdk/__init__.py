@@ -5,16 +5,17 @@ The files are JavaScript as browsers run it, with nothing to build. Everybody ma
 from any origin; they hold no secret and no address.
 """
 
-from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-_FOLDER: Final = Path(__file__).parent
+_FILES: Final = {path.name: path.read_bytes() for path in Path(__file__).parent.glob("*.js")}
+_ETAGS: Final = {name: f'"{sha256(file).hexdigest()[:32]}"' for name, file in _FILES.items()}
 
 _HEADERS: Final = {
     # Asked each time, and mostly answered 304: files that import each other must be of one version.
@@ -28,22 +29,19 @@ _HEADERS: Final = {
 
 
 def routes() -> list[Route]:
-    """A path under ``/sdk`` for each file, for GET and HEAD."""
-    return [
-        Route(f"/sdk/{path.name}", _file(path.read_bytes()))
-        for path in sorted(_FOLDER.glob("*.js"))
-    ]
+    """The files, for GET and HEAD."""
+    return [Route("/sdk/{file}", show)]
 
 
-def _file(content: bytes) -> Callable[[Request], Awaitable[Response]]:
-    headers = _HEADERS | {"etag": f'"{sha256(content).hexdigest()[:32]}"'}
-
-    async def show(request: Request) -> Response:
-        if is_known(request.headers.get("if-none-match", ""), headers["etag"]):
-            return Response(status_code=304, headers=headers)
-        return Response(content, headers=headers, media_type="text/javascript")
-
-    return show
+async def show(request: Request) -> Response:
+    """Answer a file, or that the caller has it."""
+    name = request.path_params["file"]
+    if name not in _FILES:
+        raise HTTPException(404)
+    headers = _HEADERS | {"etag": _ETAGS[name]}
+    if is_known(request.headers.get("if-none-match", ""), _ETAGS[name]):
+        return Response(status_code=304, headers=headers)
+    return Response(_FILES[name], headers=headers, media_type="text/javascript")
 
 
 def is_known(if_none_match: str, etag: str) -> bool:
