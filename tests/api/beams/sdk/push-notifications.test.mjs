@@ -1,4 +1,4 @@
-// The SDK of pages, against a server and a browser in memory.
+// The SDK of pages (contract §1.2, §4.12), against a server and a browser in memory.
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 import { openPage } from './browser.mjs';

@@ -1,4 +1,5 @@
-// The service worker's part, in a scope that holds as much of a browser as it touches.
+// The service worker's part (contract §1.2, §3.3, §7), in a scope that holds as much of a browser as
+// it touches.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
@@ -240,6 +241,18 @@ test('a handler of the site gets the push instead, and it is reported all the sa
   assert.equal(typeof given.pushEvent.waitUntil, 'function');
   const { deviceId, userId, publishId } = await given.statePromise;
   assert.deepEqual([deviceId, userId, publishId], ['web-1', 'alice', 'pubid-1']);
+});
+
+test('a handler that throws loses no report', async () => {
+  const onNotificationReceived = () => {
+    throw new Error('a fault of the site');
+  };
+  const worker = new Worker({ settings: { onNotificationReceived } });
+
+  await assert.rejects(worker.push({ notification: NOTIFICATION, data: { pusher: PUSHER } }), /fault/);
+  while (worker.reports.length === 0) await new Promise(setImmediate);
+
+  assert.equal(worker.reports[0].body.event, 'delivery');
 });
 
 test("a site's handler shows what it makes of the push, and is waited for", async () => {
