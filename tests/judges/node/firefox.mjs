@@ -35,7 +35,11 @@ const steps = {
 
   write: async ({ page, selector, text }) => (await found(page, selector)).fill(text),
 
-  photograph: ({ page, path, clip }) => pages.get(page).screenshot({ path, clip }).then(() => null),
+  photograph: ({ page, path, clip }) =>
+    pages
+      .get(page)
+      .screenshot({ path, clip })
+      .then(() => null),
 
   urls: async () => (await browser.pages()).map((page) => page.url()),
 

@@ -105,7 +105,8 @@ export class Server {
   };
 
   #answer(method, path, body, headers) {
-    if (path === '/web-vapid-public-key') return Response.json({ vapidPublicKey: this.vapidPublicKey });
+    if (path === '/web-vapid-public-key')
+      return Response.json({ vapidPublicKey: this.vapidPublicKey });
     if (path === '/devices/web') return Response.json(this.#register(body.token));
     const [, , , id, what, interest] = path.split(/[/?]/);
     const device = this.devices.get(id);
@@ -120,7 +121,8 @@ export class Server {
     if (what === 'user') device.user = headers.Authorization;
     else if (method === 'PUT') device.interests = body.interests;
     else if (method === 'POST') device.interests.push(decodeURIComponent(interest));
-    else if (method === 'DELETE') device.interests = device.interests.filter((each) => each !== interest);
+    else if (method === 'DELETE')
+      device.interests = device.interests.filter((each) => each !== interest);
     else return Response.json(pageOf(device.interests, new URLSearchParams(path.split('?')[1])));
     return new Response(null, { status: 200 });
   }

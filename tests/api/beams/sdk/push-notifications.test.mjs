@@ -102,7 +102,10 @@ test('an old subscription is not used for a new device', async () => {
 
   await new Client(CONFIG).start();
 
-  assert.deepEqual([...server.devices.values()].map((each) => each.user), ['Bearer token-of-alice', null]);
+  assert.deepEqual(
+    [...server.devices.values()].map((each) => each.user),
+    ['Bearer token-of-alice', null],
+  );
 });
 
 test('a subscription that has changed makes the browser a stranger', async () => {
@@ -165,7 +168,13 @@ test('calls are made in the order in which they were asked for', async () => {
 
   await Promise.all(['a', 'b', 'c'].map((each) => client.addDeviceInterest(each)));
 
-  assert.deepEqual([onlyDevice().interests, record().interests], [['a', 'b', 'c'], ['a', 'b', 'c']]);
+  assert.deepEqual(
+    [onlyDevice().interests, record().interests],
+    [
+      ['a', 'b', 'c'],
+      ['a', 'b', 'c'],
+    ],
+  );
 });
 
 for (const [name, call] of Object.entries({
@@ -242,7 +251,12 @@ test('stop leaves nothing on the server, in the browser or in the record', async
   await client.stop();
 
   assert.deepEqual([server.devices.size, pushManager.current, server.calls.length], [0, null, 1]);
-  assert.deepEqual(record(), { instance_id: INSTANCE, device_id: null, token: null, user_id: null });
+  assert.deepEqual(record(), {
+    instance_id: INSTANCE,
+    device_id: null,
+    token: null,
+    user_id: null,
+  });
 });
 
 for (const [url, expected] of [
@@ -255,11 +269,19 @@ for (const [url, expected] of [
       asked.push(request);
       return Response.json({ token: 't' });
     };
-    const options = { url, queryParams: { extra: 1 }, headers: { 'X-Session': 's' }, credentials: 'include' };
+    const options = {
+      url,
+      queryParams: { extra: 1 },
+      headers: { 'X-Session': 's' },
+      credentials: 'include',
+    };
 
     assert.deepEqual(await new TokenProvider(options).fetchToken('a b'), { token: 't' });
     const [[address, { method, headers, credentials }]] = asked;
-    assert.deepEqual([address, method, headers, credentials], [expected, 'GET', { 'X-Session': 's' }, 'include']);
+    assert.deepEqual(
+      [address, method, headers, credentials],
+      [expected, 'GET', { 'X-Session': 's' }, 'include'],
+    );
   });
 }
 
@@ -273,7 +295,11 @@ test('a lost device is registered again with interests and user, and the call re
   await client.addDeviceInterest('c');
 
   assert.notEqual(await client.getDeviceId(), lost);
-  assert.deepEqual(onlyDevice(), { token, interests: ['a', 'b', 'c'], user: 'Bearer token-of-alice' });
+  assert.deepEqual(onlyDevice(), {
+    token,
+    interests: ['a', 'b', 'c'],
+    user: 'Bearer token-of-alice',
+  });
   assert.deepEqual([record().interests, record().user_id], [['a', 'b', 'c'], 'alice']);
 });
 
@@ -329,7 +355,10 @@ test('a lost device whose user logs in again is registered on the way', async ()
 
   await client.setUserId('alice', provider);
 
-  assert.deepEqual([await client.getUserId(), onlyDevice().user], ['alice', 'Bearer token-of-alice']);
+  assert.deepEqual(
+    [await client.getUserId(), onlyDevice().user],
+    ['alice', 'Bearer token-of-alice'],
+  );
   assert.deepEqual(onlyDevice().interests, ['a']);
 });
 
@@ -342,7 +371,10 @@ test('a registration that was interrupted is finished by the next call', async (
 
   await client.addDeviceInterest('b');
 
-  assert.deepEqual([onlyDevice().interests, onlyDevice().user], [['a', 'b'], 'Bearer token-of-alice']);
+  assert.deepEqual(
+    [onlyDevice().interests, onlyDevice().user],
+    [['a', 'b'], 'Bearer token-of-alice'],
+  );
   assert.equal(server.devices.size, 1);
 });
 
@@ -355,7 +387,10 @@ test('a server with another key gets a subscription of its own, with the interes
   await client.addDeviceInterest('b');
 
   assert.notEqual(await client.getToken(), before);
-  assert.deepEqual([onlyDevice().token, onlyDevice().interests], [await client.getToken(), ['a', 'b']]);
+  assert.deepEqual(
+    [onlyDevice().token, onlyDevice().interests],
+    [await client.getToken(), ['a', 'b']],
+  );
 });
 
 test('what is not there for another reason is told as it is', async () => {
@@ -375,7 +410,12 @@ for (const [name, config, change, complaint] of [
   ['no config', undefined, () => {}, /instanceId/],
   ['an instance id that is no string', { instanceId: 7 }, () => {}, /instanceId/],
   ['an empty instance id', { instanceId: '' }, () => {}, /instanceId/],
-  ['an insecure page', CONFIG, () => (page.window.isSecureContext = false), /https, or from localhost/],
+  [
+    'an insecure page',
+    CONFIG,
+    () => (page.window.isSecureContext = false),
+    /https, or from localhost/,
+  ],
   ['no IndexedDB', CONFIG, () => delete page.window.indexedDB, /no IndexedDB/],
   ['no notifications', CONFIG, () => delete page.window.Notification, /no notifications/],
   ['no web push', CONFIG, () => delete page.window.PushManager, /no web push/],

@@ -9,7 +9,12 @@ import { IndexedDb } from './browser.mjs';
 const SOURCE = readFileSync(process.env.SDK + '/service-worker.js', 'utf8');
 const LOADED_FROM = 'https://push.example/prefix/sdk/service-worker.js';
 const INSTANCE = '1b880590-6301-4bb5-b34f-45db1c5f5644';
-const PUSHER = { instanceId: INSTANCE, publishId: 'pubid-1', hasDisplayableContent: true, hasData: false };
+const PUSHER = {
+  instanceId: INSTANCE,
+  publishId: 'pubid-1',
+  hasDisplayableContent: true,
+  hasData: false,
+};
 const NOTIFICATION = { title: 'Hi', body: 'There', icon: '/icon.png' };
 const HELD = { instance_id: INSTANCE, device_id: 'web-1', token: 't', user_id: 'alice' };
 
@@ -89,7 +94,14 @@ test('a push is shown with its title, body and icon, and with what a click needs
 
   const customerPayload = { notification: NOTIFICATION, data: { order: 7 } };
   assert.deepEqual(shown, [
-    ['Hi', { body: 'There', icon: '/icon.png', data: { pusher: { customerPayload, pusherMetadata: PUSHER } } }],
+    [
+      'Hi',
+      {
+        body: 'There',
+        icon: '/icon.png',
+        data: { pusher: { customerPayload, pusherMetadata: PUSHER } },
+      },
+    ],
   ]);
 });
 
@@ -203,7 +215,10 @@ for (const missing of ['instanceId', 'publishId']) {
   test(`a push without ${missing} is shown and not reported`, async () => {
     const pusher = { ...PUSHER, [missing]: undefined };
 
-    const { shown, bodies } = await new Worker().push({ notification: NOTIFICATION, data: { pusher } });
+    const { shown, bodies } = await new Worker().push({
+      notification: NOTIFICATION,
+      data: { pusher },
+    });
 
     assert.deepEqual([shown.length, bodies.length], [1, 0]);
   });
@@ -249,7 +264,10 @@ test('a handler that throws loses no report', async () => {
   };
   const worker = new Worker({ settings: { onNotificationReceived } });
 
-  await assert.rejects(worker.push({ notification: NOTIFICATION, data: { pusher: PUSHER } }), /fault/);
+  await assert.rejects(
+    worker.push({ notification: NOTIFICATION, data: { pusher: PUSHER } }),
+    /fault/,
+  );
   while (worker.reports.length === 0) await new Promise(setImmediate);
 
   assert.equal(worker.reports[0].body.event, 'delivery');

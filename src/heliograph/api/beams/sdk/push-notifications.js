@@ -1,5 +1,5 @@
 /**
- * Heliograph's SDK for web pages: a browser that is registered, its interests, and who is logged in.
+ * Heliograph's SDK for web pages: it registers a browser, its interests, and who is logged in.
  *
  * It has the methods and options of npm's `@pusher/push-notifications-web` 2.1 and keeps the same
  * state, so a site can change from one to the other. What it does besides:
