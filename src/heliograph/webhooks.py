@@ -157,13 +157,19 @@ class Webhooks:
 
     def own(self, instance: Instance, publish: PublishId, hook: OwnHook) -> OwnHookRow:
         """A publish's own hook as it is kept."""
-        url = self._instances.sealed(instance.id, f"own_hooks/{publish}", hook.url.encode())
-        return OwnHookRow(hook.dialect, url, hook.request)
+        context = _own_context(publish)
+        return OwnHookRow(
+            hook.dialect,
+            self._instances.sealed(instance.id, f"{context}/url", hook.url.encode()),
+            self._instances.sealed(instance.id, f"{context}/request", hook.request),
+        )
 
     def own_opened(self, instance: Instance, publish: PublishId, row: OwnHookRow) -> OwnHook:
-        """A publish's own hook with its address open."""
-        url = self._instances.unsealed(instance.id, f"own_hooks/{publish}", row.url)
-        return OwnHook(row.dialect, url.decode(), row.request)
+        """A publish's own hook as its caller gave it."""
+        context = _own_context(publish)
+        url = self._instances.unsealed(instance.id, f"{context}/url", row.url)
+        request = self._instances.unsealed(instance.id, f"{context}/request", row.request)
+        return OwnHook(row.dialect, url.decode(), request)
 
     def _sealed(
         self, instance: Instance, webhook: WebhookId, secrets: Mapping[str, str]
@@ -197,3 +203,7 @@ def _check_custom_data(data: Mapping[str, Any]) -> None:
 
 def _context(webhook: WebhookId, name: str) -> str:
     return f"webhooks/{webhook}/{name}"
+
+
+def _own_context(publish: PublishId) -> str:
+    return f"own_hooks/{publish}"

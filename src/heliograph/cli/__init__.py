@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from heliograph import __version__
-from heliograph.cli import bench, device, instance, publish, serve
+from heliograph.cli import bench, device, insights, instance, publish, serve, webhook
 from heliograph.cli.terminal import ERR, OUT
 from heliograph.client.errors import PusherError
 from heliograph.errors import HeliographError
@@ -22,6 +22,8 @@ commands.add_typer(serve.commands)
 commands.add_typer(instance.commands, name="instance")
 commands.add_typer(device.commands, name="device")
 commands.add_typer(publish.commands, name="publish")
+commands.add_typer(webhook.commands, name="webhook")
+commands.add_typer(insights.commands)
 commands.add_typer(bench.commands, name="bench")
 
 

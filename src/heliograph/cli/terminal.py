@@ -94,7 +94,9 @@ def show_rows(rows: list[dict[str, Any]], *, as_json: bool, empty: str) -> None:
     elif not rows:
         OUT.print(empty)
     else:
-        table = Table(*rows[0], box=None, pad_edge=False, header_style="bold")
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for name in rows[0]:
+            table.add_column(name, overflow="fold")  # an id that is cut is of no use
         for row in rows:
             table.add_row(*[escape(str(each)) for each in row.values()])
         OUT.print(table)

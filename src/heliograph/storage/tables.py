@@ -252,7 +252,7 @@ webhooks = Table(
     sqlite_autoincrement=True,
 )
 
-# Where one publish is told of, and of no other; the address is sealed.
+# Where one publish is told of, and of no other; address and request are sealed.
 own_hooks = Table(
     "own_hooks",
     metadata,

@@ -39,6 +39,7 @@ class OwnHookRow:
     url: bytes
     """Sealed."""
     request: bytes
+    """Sealed: the address stands in it, too."""
 
 
 async def add(
