@@ -28,14 +28,14 @@ export class IndexedDb {
     request.result = databaseOf(tables);
     let isAborted = false;
     request.transaction = { abort: () => (isAborted = true) };
-    if (isNew) request.onupgradeneeded?.();
+    if (isNew) request.onupgradeneeded?.({ target: request });
     if (isAborted) {
       request.error = new Error('AbortError');
-      request.onerror?.();
+      request.onerror?.({ target: request });
       return;
     }
     this.databases.set(name, tables);
-    request.onsuccess?.();
+    request.onsuccess?.({ target: request });
   }
 }
 
@@ -58,7 +58,7 @@ function databaseOf(tables) {
 
 function done(result) {
   const request = { result };
-  setImmediate(() => request.onsuccess());
+  setImmediate(() => request.onsuccess({ target: request }));
   return request;
 }
 
