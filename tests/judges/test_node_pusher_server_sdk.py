@@ -31,14 +31,14 @@ async def call(
 ) -> list[dict[str, Any]]:
     """What each call of a client with these credentials resolved to, or was rejected with."""
     address = httpx.URL(customer.addresses["endpoint"])
-    options = {
+    options: dict[str, object] = {
         "instanceId": str(customer.instance.id),
         "secretKey": customer.instance.secret_keys[0],
         "endpoint": address.host,
         "port": address.port,
     }
     answers: list[dict[str, Any]] = await ask(
-        "pusher_server", {"options": options | credentials, "calls": calls}
+        "pusher_server", {"options": {**options, **credentials}, "calls": calls}
     )
     return answers
 

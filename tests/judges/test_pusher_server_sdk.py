@@ -97,7 +97,7 @@ async def test_a_token_of_another_key(customer: Customer) -> None:
     assert 401 == bound.status_code
 
 
-CALLS: Final = [
+CALLS: Final[list[tuple[Any, ...]]] = [
     ("publish_to_users", ["u"], PAYLOAD),
     ("publish_to_interests", ["hello"], PAYLOAD),
     ("delete_user", "u"),
