@@ -36,10 +36,10 @@ async def call(
         "secretKey": customer.instance.secret_keys[0],
         "endpoint": address.host,
         "port": address.port,
+        **credentials,
     }
-    answers: list[dict[str, Any]] = await ask(
-        "pusher_server", {"options": {**options, **credentials}, "calls": calls}
-    )
+    question = {"options": options, "calls": calls}
+    answers: list[dict[str, Any]] = await ask("pusher_server", question)
     return answers
 
 
