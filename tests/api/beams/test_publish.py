@@ -303,6 +303,19 @@ async def test_a_slash_at_the_end_is_another_path(beams: Beams) -> None:
     assert 404 == reply.status_code
 
 
+@pytest.mark.parametrize("to", ["/interests", "/users", ""])
+async def test_a_path_without_an_instance_is_no_path(beams: Beams, to: str) -> None:
+    """§2.7: where the instance should stand there is nothing, and so nothing is found."""
+    path = beams.path(f"/publishes{to}", api="publish_api").replace(beams.instance.id, "")
+
+    reply = await beams.http.post(path, json={}, headers=beams.secret)
+
+    assert (404, problem("Not found", "There is nothing at this path")) == (
+        reply.status_code,
+        reply.json(),
+    )
+
+
 # --- once -------------------------------------------------------------------------------
 
 NAMED: Final = ALERT | {"interests": ["a"], "users": ["u"]}

@@ -1,5 +1,7 @@
 """Users: logged in with a Beams token, deleted by the customer's back end."""
 
+import hmac
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -191,6 +193,27 @@ async def test_a_token_that_we_did_not_sign(beams: Beams) -> None:
 
     assert [FORGED] * 10 == answers
     assert "" == await user_of(beams, device)
+
+
+def signed(beams: Beams, header: dict[str, str], key: bytes) -> str:
+    """A good token, but for what is given."""
+    claims = beams.token("u").split(".")[1]
+    signed = f"{jws.base64url(json.dumps(header).encode())}.{claims}"
+    return f"{signed}.{jws.base64url(hmac.digest(key, signed.encode(), 'sha256'))}"
+
+
+async def test_a_token_need_not_say_that_it_is_one(beams: Beams) -> None:
+    """§6: Ruby's SDK leaves ``typ`` out."""
+    token = signed(beams, {"alg": "HS256"}, beams.instance.secret_keys[0].encode())
+
+    assert (200, "", "") == await bind(beams, await beams.new_device(), token)
+
+
+async def test_a_key_is_its_text(beams: Beams) -> None:
+    """§6: a token that was signed with what the key's digits stand for is not signed by it."""
+    token = signed(beams, {"alg": "HS256"}, bytes.fromhex(beams.instance.secret_keys[0]))
+
+    assert FORGED == await bind(beams, await beams.new_device(), token)
 
 
 async def test_a_token_of_the_key_that_is_being_replaced(beams: Beams) -> None:
