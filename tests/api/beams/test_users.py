@@ -239,6 +239,16 @@ async def test_without_a_bearer_there_is_no_user(beams: Beams, authorization: st
     ) == (reply.status_code, reply.json())
 
 
+@pytest.mark.parametrize("device", ["fcm-unknown", "fcm-"])
+async def test_a_token_is_judged_before_its_device(beams: Beams, device: str) -> None:
+    """Who may not speak for a user does not learn which devices there are."""
+    path = beams.path(f"/devices/fcm/{device}")
+
+    answers = [await bind(beams, path, "x"), await bind(beams, path, beams.token("u"))]
+
+    assert [FORGED, (404, "Not found", "Device not found")] == answers
+
+
 # --- deleting ------------------------------------------------------------------------
 
 
