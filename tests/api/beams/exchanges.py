@@ -224,6 +224,18 @@ ROWS: Final = [
          "timestampSecs": 1_700_000_000, "appInBackground": True, "hasDisplayableContent": True,
          "hasData": False},
         reply_headers={"access-control-allow-origin": "*"}),
+    Row("34: an old iOS", "POST", EVENTS.replace("v2", "v1"), IOS | JSON,
+        {"event": "Open", "publishId": PUBLISH, "deviceId": "{apns}", "timestampSecs": 1}),
+    Row("34: of nobody that we know", "POST", EVENTS, ANDROID_JSON,
+        {"event": "Delivery", "publishId": PUBLISH, "deviceId": "fcm-unknown", "timestampSecs": 1}),
+    Row("34: of no instance", "POST", EVENTS.replace("{instance}", "another"), ANDROID_JSON,
+        {"event": "Delivery", "publishId": PUBLISH, "deviceId": "{fcm}", "timestampSecs": 1}),
+    Row("35: a worker without a state", "POST", EVENTS, JSON | SITE,
+        {"publishId": PUBLISH, "event": "delivery", "deviceId": None, "userId": None,
+         "timestampSecs": 1}, reply_headers={"access-control-allow-origin": "*"}),
+    Row("35: nothing said", "POST", EVENTS, JSON | SITE, {},
+        status=400, reply=problem("Bad request", "`event` and `publishId` are required"),
+        reply_headers={"access-control-allow-origin": "*"}),
     Row("38", "GET", "/device_api/v1/instances/{instance}/safari-website-push-id", SITE,
         status=404, reply=problem("Not found", "There is nothing at this path"),
         reply_headers={"access-control-allow-origin": "*"}),
@@ -232,7 +244,3 @@ ROWS: Final = [
          "metadata": {"sdkVersion": "1.9.2", "androidVersion": "14"}},
         reply=registered("fcm")),
 ]  # fmt: skip
-
-
-SERVED: Final = [row for row in ROWS if not row.path.startswith("/reporting_api")]
-"""Those whose API there is: all of them once the reporting API is."""

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 import pytest_asyncio
 
-from api.beams.exchanges import ROWS, SERVED, Row
+from api.beams.exchanges import ROWS, Row
 from api.beams.words import ALERT, Beams, new_token
 from support import Served, on_loopback
 
@@ -67,7 +67,7 @@ def is_like(expected: object, actual: object) -> bool:
             return expected == actual
 
 
-@pytest.mark.parametrize("row", SERVED, ids=lambda row: row.number)
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.number)
 async def test_an_exchange_of_the_contract(beams: Beams, row: Row) -> None:
     """§14: each request is answered with this status, this body and these headers, exactly."""
     names = await fill(beams, row)
