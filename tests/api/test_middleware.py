@@ -198,6 +198,7 @@ async def test_what_is_not_http_passes_untouched() -> None:
     [
         (b"/publish_api/v1/x", "publish_api"),
         (b"/device_api", "device_api"),
+        (b"/reporting_api/v2/x", "reporting_api"),
         (b"/customer_api/", "customer_api"),
         (b"/user_api/x", "user_api"),
         (b"/instances/x", "instances"),

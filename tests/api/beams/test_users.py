@@ -132,6 +132,11 @@ async def test_tokens_that_hold(beams: Beams, changes: dict[str, Any]) -> None:
         ({"sub": ""}, 400, "Invalid JWT claims: sub must not be empty"),
         ({"sub": "a" * 165}, 400, "Invalid JWT claims: sub is too long, max length is 164"),
         (
+            {"sub": "a\nb"},
+            400,
+            "Invalid JWT claims: sub must be Unicode text without control characters",
+        ),
+        (
             {"sub": "\x00"},
             400,
             "Invalid JWT claims: sub must be Unicode text without control characters",
@@ -314,6 +319,7 @@ async def test_a_user_of_another_instance_stays(beams: Beams) -> None:
     [
         ("", 404, "Not found", "The path must end with a user id"),
         ("a" * 165, 400, "Bad request", "'User id' is too long, max length is 164"),
+        ("a%0Ab", 404, "Not found", "There is nothing at this path"),
         ("%FF", 400, "Bad request", "'User id' is not valid UTF-8"),
         ("%00", 400, "Bad request", "'User id' must be Unicode text without control characters"),
     ],
