@@ -217,6 +217,12 @@ def test_collapsing_and_expiry_go_to_apple_as_headers() -> None:
     assert {"aps", "data"} == set(json.loads(message.payload))
 
 
+@pytest.mark.parametrize("expiration", [0, 2**31 - 1])
+def test_an_expiry_may_be_at_its_bounds(expiration: int) -> None:
+    """Zero is not to be kept at all, and the last is Apple's."""
+    assert expiration == apns({"aps": {"alert": "A"}, "expiration": expiration}).expiration
+
+
 # --- web -----------------------------------------------------------------------------
 
 
@@ -312,6 +318,16 @@ def test_a_push_service_keeps_a_message_for_four_weeks_unless_told(
         (
             "apns",
             {"collapse_id": "c" * 65},
+            "`apns`: collapse_id: must be 1 to 64 bytes without control characters",
+        ),
+        (
+            "apns",
+            {"collapse_id": "é" * 33},
+            "`apns`: collapse_id: must be 1 to 64 bytes without control characters",
+        ),
+        (
+            "apns",
+            {"collapse_id": ""},
             "`apns`: collapse_id: must be 1 to 64 bytes without control characters",
         ),
         (
