@@ -233,6 +233,21 @@ async def test_an_idle_client_does_not_hold_up_the_end(
     assert [] == [record.message for record in caplog.records if record.levelname == "ERROR"]
 
 
+async def test_an_operator_decides_how_long_a_request_may_take(tmp_path: Path) -> None:
+    """The setting holds for http, as for https, which is served by the same."""
+    settings = settings_in(tmp_path, request_seconds=1)
+
+    async with on_the_network(hello, settings) as addresses:
+        address = httpx.URL(addresses["endpoint"])
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+        writer.write(b"GET / HT")
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            said = await reader.read()
+        writer.close()
+
+    assert said.startswith(b"HTTP/1.1 408 ")
+
+
 # --- signals -------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ import socket
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
@@ -320,12 +321,17 @@ async def on_the_network(
         )
     async with contextlib.AsyncExitStack() as stack:
         listener = bind(*parse_listen("listen", settings.listen))
-        proxies = settings.trusted_proxies
-        await stack.enter_async_context(serving(app, listener, proxies=proxies))
+        on = partial(
+            serving,
+            app,
+            proxies=settings.trusted_proxies,
+            patience=timedelta(seconds=settings.request_seconds),
+        )
+        await stack.enter_async_context(on(listener))
         addresses = {"endpoint": f"http://{address_of(listener)}"}
         if settings.listen_tls is not None:
             secure = bind(*parse_listen("listen_tls", settings.listen_tls))
-            await stack.enter_async_context(serving(app, secure, tls=tls, proxies=proxies))
+            await stack.enter_async_context(on(secure, tls=tls))
             addresses["tls_endpoint"] = f"https://{address_of(secure)}"
         yield addresses
 

@@ -87,6 +87,11 @@ class Settings:
     device_rate: int = _setting(
         1000, "Requests of devices that one network address may make a second."
     )
+    request_seconds: int = _setting(
+        30,
+        "How long the head of a request may take to arrive, and then its body, or each 16 KiB "
+        "of a long one; who is slower is answered 408.",
+    )
     drain_seconds: int = _setting(
         0,
         "How long a server that is asked to stop goes on answering, while `/readyz` says 503 so "
@@ -173,6 +178,7 @@ def _check_lengths(settings: Settings) -> None:
     for name in (
         "publish_rate",
         "device_rate",
+        "request_seconds",
         "max_devices_per_user",
         "fcm_rate",
         "worker_concurrency",

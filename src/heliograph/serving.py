@@ -12,23 +12,19 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from heliograph.errors import ConfigurationError
-
-_MOST_UNREAD: Final = 65_536
-"""Bytes that bring neither a whole head nor any body, after which a connection is hopeless."""
+from heliograph.protocol import PATIENCE, BoundedProtocol
 
 _GRACE_SECONDS: Final = 5
 """How long requests under way may take to end when we stop."""
-
-_GOODBYE_SECONDS: Final = 0.5
-"""How long a client may take to answer a goodbye. Over TLS an idle one never does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,56 +33,6 @@ class Tls:
 
     certificate: Path
     key: Path
-
-
-class _BoundedProtocol(HttpToolsProtocol):
-    """
-    HTTP/1.1 with an end to what a request may hold besides its body; httptools has none.
-
-    The application refuses far smaller heads in words. This is for those who do not
-    stop talking: httptools keeps a header, a trailer or the size of a chunk to itself
-    until it ends, so what is counted is what it was fed since it last told us anything.
-    """
-
-    _unread_bytes = 0
-
-    def data_received(self, data: bytes) -> None:
-        self._unread_bytes += len(data)
-        super().data_received(data)
-        if self._unread_bytes > _MOST_UNREAD and not self.transport.is_closing():
-            self.send_400_response("")
-
-    def on_headers_complete(self) -> None:
-        self._unread_bytes = 0
-        super().on_headers_complete()
-
-    def on_body(self, body: bytes) -> None:
-        self._unread_bytes = 0
-        super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        self._unread_bytes = 0
-        super().on_message_complete()
-
-    def shutdown(self) -> None:
-        """Say goodbye; hang up if that is all there was to say and nobody answers it."""
-        super().shutdown()
-        if self.transport.is_closing():
-            self.loop.call_later(_GOODBYE_SECONDS, self.transport.abort)
-
-    def hang_up(self) -> None:
-        """End the connection, whatever it is doing."""
-        self.transport.abort()
-
-    def send_400_response(self, msg: str) -> None:
-        """Answer what is not even HTTP; in the shape of every other error."""
-        body = b'{"error":"Bad request","description":"The request is not valid HTTP"}\n'
-        self.transport.write(
-            b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
-            b"connection: close\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
-        )
-        self.transport.close()
-        del msg
 
 
 class _Server(uvicorn.Server):
@@ -133,6 +79,7 @@ async def serving(
     *,
     tls: Tls | None = None,
     proxies: Sequence[str] = (),
+    patience: timedelta = PATIENCE,
 ) -> AsyncIterator[None]:
     """
     Serve an application on a socket; on exit let requests end, then stop.
@@ -142,11 +89,12 @@ async def serving(
         listener: Where; closed on exit.
         tls: The certificate, if it is https.
         proxies: Addresses whose word we take for who is behind them.
+        patience: How long a request's head may take to arrive, and then its body.
     """
     server = _Server(
         uvicorn.Config(
             app,
-            http=_BoundedProtocol,
+            http=cast(Any, partial(BoundedProtocol, patience=patience)),  # anything that makes one
             ws="none",
             lifespan="off",
             interface="asgi3",
@@ -171,7 +119,7 @@ async def serving(
         server.should_exit = True
         await asyncio.gather(task, return_exceptions=True)
         for connection in list(server.server_state.connections):
-            assert isinstance(connection, _BoundedProtocol)  # noqa: S101  (there is no other)
+            assert isinstance(connection, BoundedProtocol)  # noqa: S101  (there is no other)
             connection.hang_up()
         listener.close()
 

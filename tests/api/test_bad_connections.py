@@ -180,6 +180,25 @@ async def test_who_does_not_speak_http_is_not_listened_to(served: Served, name: 
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        "words",
+        "no host",
+        "two hosts",
+        "a header of 70 KB",
+        "a header of 20 KB",
+        "a path of 10 KB",
+        "an endless header",
+    ],
+)
+async def test_a_browser_may_read_what_the_door_says(served: Served, name: str) -> None:
+    """§4.1: what is refused before any route is readable from every origin, like the rest."""
+    said = await send(served, BAD[name])
+
+    assert said == b"" or b"\r\naccess-control-allow-origin: *\r\n" in said
+
+
+@pytest.mark.parametrize(
     "parts",
     [
         [b""],

@@ -98,6 +98,16 @@ async def test_a_path_has_so_many_bytes_and_no_more() -> None:
     ) == (refused.status, refused.json())
 
 
+async def test_a_browser_may_read_what_the_door_says() -> None:
+    """§4.1: a fault and a refusal from before any route are readable from every origin."""
+    refused = await Door().ask(b"/hello", [(b"x", b"y" * LARGEST_HEADERS)])
+    failed = await Door().ask(b"/fail")
+
+    assert [(431, "*"), (500, "*")] == [
+        (reply.status, reply.headers["access-control-allow-origin"]) for reply in (refused, failed)
+    ]
+
+
 async def test_a_request_has_one_host() -> None:
     """RFC 9112 §3.2: two are refused; what must not be left out is refused if it is."""
     door = Door()
@@ -188,6 +198,7 @@ async def test_what_is_not_http_passes_untouched() -> None:
     [
         (b"/publish_api/v1/x", "publish_api"),
         (b"/device_api", "device_api"),
+        (b"/reporting_api/v2/x", "reporting_api"),
         (b"/customer_api/", "customer_api"),
         (b"/user_api/x", "user_api"),
         (b"/instances/x", "instances"),

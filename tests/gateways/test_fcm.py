@@ -332,6 +332,11 @@ def test_a_message_within_the_limits_has_no_problems(fine: FcmMessage) -> None:
         pytest.param("message.data", FcmMessage(b'{"data":[]}'), id="data is a list"),
         pytest.param("message.data", FcmMessage(b'{"data":{"a":1}}'), id="data has a number"),
         pytest.param("message.data", FcmMessage(b'{"data":{"from":"b"}}'), id="data has from"),
+        pytest.param(
+            "message.data",
+            FcmMessage(b'{"data":{"message_type":"b"}}'),
+            id="data has message_type",
+        ),
         pytest.param("message.data", FcmMessage(b'{"data":{"gcm.n":"b"}}'), id="data has gcm"),
         pytest.param("message.data", FcmMessage(b'{"data":{"google.":""}}'), id="data has google"),
         pytest.param(

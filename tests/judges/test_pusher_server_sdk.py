@@ -6,21 +6,16 @@ made for the test. The SDK blocks, so it runs in threads beside the server's loo
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
 import pusher_push_notifications as pusher
 import pytest
 import pytest_asyncio
-import trustme
+from structlog.testing import capture_logs
 
-from heliograph.app import on_the_network, product
-from heliograph.instances import Instance, Instances
-from support import ADMIN, settings_in
+from judges.customer import PAYLOAD, Customer, a_customer
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -28,87 +23,11 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning"),
 ]
 
-PAYLOAD: Final[dict[str, Any]] = {
-    "apns": {"aps": {"alert": "Hello"}},
-    "fcm": {"notification": {"title": "Hello"}},
-    "web": {"notification": {"title": "Hello"}},
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Customer:
-    """A customer of ours: the SDK as they use it, and what else there is to look at."""
-
-    instances: Instances
-    instance: Instance
-    address: str
-    ca_file: str
-    http: httpx.AsyncClient
-
-    def sdk(
-        self, *, instance: str | None = None, key: str | None = None
-    ) -> pusher.PushNotifications:
-        """A client of theirs, with other credentials if some are given."""
-        client = pusher.PushNotifications(
-            instance or str(self.instance.id),
-            key or self.instance.secret_keys[0],
-            endpoint=self.address,
-        )
-        client.session.verify = self.ca_file
-        return client
-
-    async def call(self, name: str, *arguments: object, **credentials: str) -> Any:
-        """What a method of the SDK returns or raises."""
-        client = self.sdk(**credentials)
-        method: Callable[..., Any] = getattr(client, name)
-        try:
-            return await asyncio.to_thread(method, *arguments)
-        finally:
-            client.session.close()
-
-    async def target_of(self, published: dict[str, str]) -> Any:
-        """Whom a publish addressed, as the operator sees it."""
-        reply = await self.http.get(
-            f"/admin/v1/instances/{self.instance.id}/publishes/{published['publishId']}",
-            headers=ADMIN,
-        )
-        return reply.json()["target"]
-
-    async def new_device(self, token: str) -> str:
-        """The path of a device that has just registered."""
-        base = f"/device_api/v1/instances/{self.instance.id}/devices/fcm"
-        reply = await self.http.post(base, json={"token": token})
-        return f"{base}/{reply.json()['id']}"
-
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def customer(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Customer]:
-    folder: Path = tmp_path_factory.mktemp("product")
-    authority = trustme.CA()
-    certificate = authority.issue_cert("127.0.0.1")
-    for name, blob in (
-        ("ca.pem", authority.cert_pem),
-        ("cert.pem", certificate.cert_chain_pems[0]),
-        ("key.pem", certificate.private_key_pem),
-    ):
-        blob.write_to_path(folder / name)
-    settings = settings_in(
-        folder,
-        listen_tls="127.0.0.1:0",
-        tls_cert_file=folder / "cert.pem",
-        tls_key_file=folder / "key.pem",
-    )
-    async with AsyncExitStack() as stack:
-        built = await stack.enter_async_context(product(settings))
-        addresses = await stack.enter_async_context(on_the_network(built.app, settings))
-        http = await stack.enter_async_context(httpx.AsyncClient(base_url=addresses["endpoint"]))
-        yield Customer(
-            built.instances,
-            await built.instances.create("customer"),
-            addresses["tls_endpoint"].removeprefix("https://"),
-            str(folder / "ca.pem"),
-            http,
-        )
+    async with a_customer(tmp_path_factory.mktemp("product")) as customer:
+        yield customer
 
 
 async def test_publishing_to_users(customer: Customer) -> None:
@@ -143,10 +62,10 @@ async def test_a_thousand_users_and_a_hundred_interests(customer: Customer) -> N
     assert "publishId" in await customer.call("publish_to_interests", interests, PAYLOAD)
 
 
-@pytest.mark.parametrize("user", ["u", "Stop!' said/Fred", "é%2F+ ?#", "a" * 164])
+@pytest.mark.parametrize("user", ["u", "Stop!' said/Fred", 'a"b', "a+b", "é%2F+ ?#", "a" * 164])
 async def test_a_users_whole_way(customer: Customer, user: str) -> None:
     """The SDK's token logs the user in on a device; deleting the user takes the device away."""
-    device = await customer.new_device(f"token-of-{len(user)}")
+    device = await customer.new_device(f"token-of-{ord(user[1:2] or user)}-{len(user)}")
     token = (await customer.call("generate_token", user))["token"]
 
     bound = await customer.http.put(f"{device}/user", headers={"authorization": f"Bearer {token}"})
@@ -178,7 +97,7 @@ async def test_a_token_of_another_key(customer: Customer) -> None:
     assert 401 == bound.status_code
 
 
-CALLS: Final = [
+CALLS: Final[list[tuple[Any, ...]]] = [
     ("publish_to_users", ["u"], PAYLOAD),
     ("publish_to_interests", ["hello"], PAYLOAD),
     ("delete_user", "u"),
@@ -233,6 +152,33 @@ async def test_what_the_sdk_lets_through_and_we_do_not(
         await customer.call(*call)
 
     assert sentence in str(caught.value)
+
+
+async def test_what_is_asked_too_often(tmp_path: Path) -> None:
+    """§10: beyond its rate the SDK raises what it has for a bad request, with our words."""
+    async with a_customer(tmp_path, publish_rate=1) as customer:
+        for call in CALLS:
+            answers = await asyncio.gather(
+                *[customer.call(*call) for _ in range(8)], return_exceptions=True
+            )
+            faults = [answer for answer in answers if isinstance(answer, Exception)]
+
+            assert {"PusherValidationError"} == {type(fault).__name__ for fault in faults}
+            assert {"Rate Limited: Too many requests for this instance"} == set(map(str, faults))
+
+
+async def test_a_fault_of_ours(tmp_path: Path) -> None:
+    """The SDK raises what it has for a broken server, with the words that it can read."""
+    async with a_customer(tmp_path) as customer:
+        customer.lose_tables()
+        for call in CALLS:
+            with (
+                capture_logs(),
+                pytest.raises(
+                    pusher.PusherServerError, match="Something went wrong: Internal server error"
+                ),
+            ):
+                await customer.call(*call)
 
 
 async def test_a_body_that_the_sdk_would_not_write(customer: Customer) -> None:

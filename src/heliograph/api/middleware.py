@@ -4,6 +4,7 @@ from typing import Final
 
 from prometheus_client import Counter
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from heliograph.api.problems import Problem, problem_response
@@ -55,7 +56,7 @@ class Doorkeeper:
         try:
             refusal = _refusal(scope)
             if refusal is not None:
-                await problem_response(refusal)(scope, receive, answer)
+                await _response(refusal)(scope, receive, answer)
             else:
                 await self.app(scope, receive, answer)
         except ClientDisconnect:
@@ -66,7 +67,7 @@ class Doorkeeper:
             if status == 0:
                 fault = _fault() if is_ours else _away()
                 status = fault.status
-                await problem_response(fault)(scope, receive, send)
+                await _response(fault)(scope, receive, send)
         finally:
             self._counter(_api(scope["path"]), status // 100).inc()
 
@@ -77,6 +78,13 @@ class Doorkeeper:
             counter = self._metrics.requests.labels(api, f"{status_class}xx")
             self._counters[api, status_class] = counter
         return counter
+
+
+def _response(problem: Problem) -> Response:
+    """An answer from before any route, or instead of one: any origin may read what went wrong."""
+    response = problem_response(problem)
+    response.headers["access-control-allow-origin"] = "*"
+    return response
 
 
 def _fault() -> Problem:

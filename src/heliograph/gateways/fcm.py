@@ -63,7 +63,7 @@ _SENT: Final = Sent()
 """As constants: there is one for every device."""
 
 _TARGETS: Final = ("token", "topic", "condition")
-_RESERVED_DATA_KEYS: Final = re.compile(r"from|gcm.*|google.*", re.DOTALL)
+_RESERVED_DATA_KEYS: Final = re.compile(r"from|message_type|gcm.*|google.*", re.DOTALL)
 _BEARER: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 """What a bearer token is made of (RFC 6750 §2.1)."""
 

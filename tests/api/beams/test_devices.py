@@ -1,5 +1,6 @@
 """Devices: registered, renewed, shown, changed, forgotten."""
 
+import itertools
 import json
 import re
 from typing import Any, Final
@@ -264,6 +265,43 @@ async def test_a_device_of_another_instance_is_not_there(
     )
 
     assert (404, NOT_FOUND) == (reply.status_code, reply.json())
+
+
+FAULTS: Final = {
+    "platform": (404, "The platforms are apns, fcm and web"),
+    "instance": (404, "Could not find the instance"),
+    "form of the id": (404, "Device not found"),
+    "content type": (400, "Only application/json is supported"),
+    "body": (400, "The body is not valid JSON"),
+    "schema": (400, "`interests` is required, and must be a list of strings"),
+    "device": (404, "Device not found"),
+}
+"""What can be wrong with a call on a device, in the order in which it is looked at."""
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [pair for size in (1, 2, 7) for pair in itertools.combinations(FAULTS, size)],
+    ids=" and ".join,
+)
+async def test_the_first_fault_is_the_one_that_is_told(
+    beams: Beams, faults: tuple[str, ...]
+) -> None:
+    """§2.7: a call on a device that is wrong in several ways is told the first."""
+    path = beams.path(f"/devices/{'gcm' if 'platform' in faults else 'fcm'}")
+    if "instance" in faults:
+        path = path.replace(beams.instance.id, "another")
+    known = (await beams.new_device()).rpartition("/")[2]
+    device = "fcm-unknown" if "device" in faults else known
+    body = "{" if "body" in faults else json.dumps({} if "schema" in faults else {"interests": []})
+
+    reply = await beams.http.put(
+        f"{path}/{'x' if 'form of the id' in faults else device}/interests",
+        content=body,
+        headers={"content-type": "text/plain" if "content type" in faults else "application/json"},
+    )
+
+    assert FAULTS[faults[0]] == (reply.status_code, reply.json()["description"])
 
 
 # --- forgetting ----------------------------------------------------------------------

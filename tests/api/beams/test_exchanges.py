@@ -1,182 +1,26 @@
-"""
-Recorded and deduced exchanges of Beams' SDKs, row by row.
-
-The ids are the numbers of the contract's table (§14); 34 to 37 are of APIs that are not
-served yet.
-"""
+"""The exchanges of the contract's table, over real HTTP against the real product."""
 
 import json
 import re
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import pytest_asyncio
 
-from api.beams.words import Beams, new_token, problem
+from api.beams.exchanges import ROWS, Row
+from api.beams.words import ALERT, Beams, new_token
+from support import Served, on_loopback
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-NODE: Final = {"x-pusher-library": "pusher-push-notifications-node 1.2.7"}
-RUBY: Final = {"x-pusher-library": "pusher-push-notifications-ruby 2.0.3"}
-GO: Final = {"x-pusher-library": "pusher-push-notifications-go 1.1.1"}
-PYTHON: Final = {"x-pusher-library": "pusher-push-notifications-python 2.0.2"}
-IOS: Final = {"x-pusher-library": "push-notifications-swift 4.0.0"}
-ANDROID: Final = {"x-pusher-library": "push-notifications-android 1.9.2"}
-JSON: Final = {"content-type": "application/json"}
-ANDROID_JSON: Final = ANDROID | {"content-type": "application/json; charset=UTF-8"}
-SITE: Final = {"origin": "https://site.example"}
-KEY: Final = {"authorization": "Bearer {key}"}
-TOKEN: Final = {"authorization": "Bearer {token}"}
 
-PUBLISHES: Final = "/publish_api/v1/instances/{instance}/publishes"
-DEVICES: Final = "/device_api/v1/instances/{instance}/devices"
-CUSTOMERS: Final = "/customer_api/v1/instances/{instance}/users"
-
-ALERT: Final = {"apns": {"aps": {"alert": {"title": "Hello", "body": "there"}}}}
-FCM: Final = {"fcm": {"notification": {"title": "x"}}}
-PUBLISH_ID: Final = {"publishId": re.compile(r"pubid-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")}
-NOT_FOUND: Final = problem("Not found", "Device not found")
-
-
-@dataclass(frozen=True)
-class Row:
-    """
-    A request and its reply.
-
-    In paths, headers and bodies ``{instance}``, ``{key}``, ``{token}`` (a Beams token)
-    and ``{apns}``, ``{fcm}``, ``{web}`` (devices, with the interests a and b) are filled in.
-    """
-
-    number: str
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: object = None
-    status: int = 200
-    reply: object = None
-    """The whole JSON of the reply; a pattern matches text. None is an empty body."""
-    reply_headers: dict[str, str] = field(default_factory=dict)
-
-
-def registered(gateway: str) -> dict[str, Any]:
-    return {
-        "id": re.compile(gateway + r"-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
-        "initialInterestSet": [],
-    }
-
-
-ROWS: Final = [
-    Row("1", "POST", PUBLISHES + "/interests", NODE | JSON | KEY, FCM | {"interests": ["a;b"]},
-        reply=PUBLISH_ID),
-    Row("2", "POST", PUBLISHES, RUBY | JSON | KEY, {"interests": ["hello"]} | ALERT,
-        reply=PUBLISH_ID),
-    Row("3", "POST", PUBLISHES, GO | JSON | KEY, FCM | {"interests": ["a;b"]}, reply=PUBLISH_ID),
-    Row("4", "POST", PUBLISHES + "/users", PYTHON | JSON | KEY, {"web": {}, "users": ["u"]},
-        reply=PUBLISH_ID),
-    Row("5", "POST", PUBLISHES + "/users", GO | JSON | KEY,
-        FCM | {"interests": ["a;b"], "users": ["u"]}, reply=PUBLISH_ID),
-    Row("6", "POST", PUBLISHES, JSON | {"authorization": "Bearer wrong-secret-key"},
-        ALERT | {"interests": ["a"]},
-        status=401, reply=problem("Unauthorized", "Incorrect Secret Key")),
-    Row("7", "POST", "/publish_api/v1/instances/abe1212381f60/publishes", JSON | KEY,
-        ALERT | {"interests": ["a"]},
-        status=404, reply=problem("Instance not found", "Could not find the instance")),
-    Row("8", "POST", PUBLISHES, JSON | KEY, {"invalid": "payload"},
-        status=422, reply=problem("Unprocessable Entity", "`interests`: interests is required")),
-    Row("9", "POST", PUBLISHES + "/users", JSON | KEY, {"invalid": "payload"},
-        status=422, reply=problem("Unprocessable Entity", "`users`: users is required")),
-    Row("10", "POST", PUBLISHES + "/users", JSON | KEY, ALERT | {"users": ["a", "a"]},
-        status=422, reply=problem("Unprocessable Entity", "`users`: array items must be unique")),
-    Row("11", "POST", PUBLISHES + "/interests", JSON | KEY, ALERT | {"interests": ["a b"]},
-        status=422,
-        reply=problem("Unprocessable Entity",
-                      r"`interests.0`: Does not match pattern '^[a-zA-Z0-9_\\-=@,.;]+$'")),
-    Row("12", "POST", PUBLISHES + "/interests", JSON, ALERT | {"interests": ["a"]},
-        status=400, reply=problem("Incomplete Request", "The Authorization header is missing")),
-    Row("13", "POST", PUBLISHES + "/interests", JSON | KEY,
-        ALERT | {"interests": ["a"], "padding": "x" * 11 * 1024},
-        status=400,
-        reply=problem("Bad request", "The body is too large: at most 10240 bytes")),
-    Row("14", "DELETE", CUSTOMERS + "/Stop%21%27+said%2FFred", RUBY | JSON | KEY),
-    Row("15", "DELETE", "/user_api/v1/instances/{instance}/users/Stop!'%20said%2FFred",
-        NODE | KEY | {"accept": "application/json"}),
-    Row("16", "DELETE", CUSTOMERS + "/Stop%21%27%20said/Fred", PYTHON | KEY),
-    Row("17", "DELETE", CUSTOMERS + "/" + "a" * 165, RUBY | KEY,
-        status=400, reply=problem("Bad request", "'User id' is too long, max length is 164")),
-    Row("18", "POST", DEVICES + "/apns", IOS | JSON,
-        {"token": "e4ce", "bundleIdentifier": "com.example.app",
-         "metadata": {"sdkVersion": "4.0.0", "iosVersion": "17.5.1"}},
-        reply=registered("apns")),
-    Row("20", "POST", DEVICES + "/fcm", ANDROID_JSON,
-        {"token": "fcm-1", "knownPreviousClientIds": [],
-         "metadata": {"sdkVersion": "1.9.2", "androidVersion": "14"}},
-        reply=registered("fcm")),
-    Row("21", "GET", "/device_api/v1/instances/{instance}/web-vapid-public-key", SITE,
-        reply={"vapidPublicKey": re.compile(r"B[A-Za-z0-9_-]{86}")},
-        reply_headers={"access-control-allow-origin": "*"}),
-    Row("22", "OPTIONS", DEVICES + "/web",
-        SITE | {"access-control-request-method": "POST",
-                "access-control-request-headers": "content-type"},
-        reply=...,
-        reply_headers={"access-control-allow-origin": "*",
-                       "access-control-allow-headers": "content-type",
-                       "access-control-allow-methods": "GET, POST, PUT, DELETE"}),
-    Row("23", "POST", DEVICES + "/web", JSON | SITE,
-        {"token": "{subscription}", "metadata": {"sdkVersion": "2.1.0"}},
-        reply=registered("web"), reply_headers={"access-control-allow-origin": "*"}),
-    Row("24", "PUT", DEVICES + "/apns/{apns}/user", IOS | JSON | TOKEN),
-    Row("25", "PUT", DEVICES + "/web/{web}/user", TOKEN | SITE,
-        reply_headers={"access-control-allow-origin": "*"}),
-    Row("25: bad token", "PUT", DEVICES + "/web/{web}/user", {"authorization": "Bearer x"} | SITE,
-        status=401,
-        reply=problem("Unauthorized", "Invalid JWT: it is not signed by this instance"),
-        reply_headers={"access-control-allow-origin": "*"}),
-    Row("25: wrong issuer", "PUT", DEVICES + "/web/{web}/user",
-        {"authorization": "Bearer {foreign}"} | SITE,
-        status=403, reply=problem("Forbidden", "Invalid JWT claims: iss is not this instance"),
-        reply_headers={"access-control-allow-origin": "*"}),
-    Row("25: another user is bound", "PUT", DEVICES + "/web/{taken}/user", TOKEN | SITE,
-        status=400,
-        reply=problem("Bad request", "A User Id is already associated with this device"),
-        reply_headers={"access-control-allow-origin": "*"}),
-    Row("25: unknown device", "PUT", DEVICES + "/web/web-unknown/user", TOKEN | SITE,
-        status=404, reply=NOT_FOUND, reply_headers={"access-control-allow-origin": "*"}),
-    Row("26", "POST", DEVICES + "/fcm/{fcm}/interests/hello", ANDROID),
-    Row("26: unknown device", "POST", DEVICES + "/fcm/fcm-unknown/interests/hello", ANDROID,
-        status=404, reply=NOT_FOUND),
-    Row("27", "DELETE", DEVICES + "/web/{web}/interests/hello", SITE,
-        reply_headers={"access-control-allow-origin": "*"}),
-    Row("28", "PUT", DEVICES + "/apns/{apns}/interests", IOS | JSON, {"interests": ["a", "b"]}),
-    Row("28: too many", "PUT", DEVICES + "/apns/{apns}/interests", IOS | JSON,
-        {"interests": [f"i{number}" for number in range(5001)]},
-        status=400,
-        reply=problem("Bad request", "Interest set too large: a device can have at most 5000")),
-    Row("29", "GET", DEVICES + "/web/{web}/interests?limit=100", SITE,
-        reply={"interests": ["a", "b"], "responseMetadata": {}},
-        reply_headers={"access-control-allow-origin": "*"}),
-    Row("30", "PUT", DEVICES + "/apns/{apns}/metadata", IOS | JSON,
-        {"sdkVersion": "4.0.0", "iosVersion": "17.5.1"}),
-    Row("31", "PUT", DEVICES + "/fcm/{fcm}/token", ANDROID_JSON, {"token": "new"}),
-    Row("31: unknown device", "PUT", DEVICES + "/fcm/fcm-unknown/token", ANDROID_JSON,
-        {"token": "new"}, status=404, reply=NOT_FOUND),
-    Row("32", "GET", DEVICES + "/apns/{apns}", IOS | JSON,
-        reply={"id": re.compile("apns-.*"), "userId": "",
-               "metadata": {"sdkVersion": "4.0.0", "iosVersion": "17.5.1"}}),
-    Row("32: bound", "GET", DEVICES + "/web/{taken}", IOS | JSON,
-        reply={"id": re.compile("web-.*"), "userId": "somebody",
-               "metadata": {"sdkVersion": "4.0.0", "iosVersion": "17.5.1"}}),
-    Row("32: unknown device", "GET", DEVICES + "/apns/apns-unknown", IOS | JSON,
-        status=404, reply=NOT_FOUND),
-    Row("33", "DELETE", DEVICES + "/fcm/{fcm}", ANDROID),
-    Row("33: unknown device", "DELETE", DEVICES + "/fcm/fcm-unknown", ANDROID),
-    Row("38", "GET", "/device_api/v1/instances/{instance}/safari-website-push-id", SITE,
-        status=404, reply=problem("Not found", "There is nothing at this path"),
-        reply_headers={"access-control-allow-origin": "*"}),
-    Row("39", "POST", "/instances/{instance}/devices/fcm", ANDROID_JSON,
-        {"token": "fcm-2", "knownPreviousClientIds": [],
-         "metadata": {"sdkVersion": "1.9.2", "androidVersion": "14"}},
-        reply=registered("fcm")),
-]  # fmt: skip
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(folder: Path) -> AsyncIterator[Served]:
+    """A product on the network; no rate is in the table's way."""
+    async with on_loopback(folder, publish_rate=100_000) as served:
+        yield served
 
 
 async def fill(beams: Beams, row: Row) -> dict[str, str]:
@@ -186,6 +30,8 @@ async def fill(beams: Beams, row: Row) -> dict[str, str]:
         "instance": str(beams.instance.id),
         "key": beams.instance.secret_keys[0],
         "token": beams.token("cucas"),
+        "apple": new_token("apns"),
+        "google": new_token("fcm"),
         "foreign": beams.token("cucas", iss="https://x.pushnotifications.pusher.com"),
         "subscription": new_token("web"),
     }
@@ -223,7 +69,7 @@ def is_like(expected: object, actual: object) -> bool:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.number)
 async def test_an_exchange_of_the_contract(beams: Beams, row: Row) -> None:
-    """Each request is answered with this status, this body and these headers, exactly."""
+    """§14: each request is answered with this status, this body and these headers, exactly."""
     names = await fill(beams, row)
 
     reply = await beams.http.request(
@@ -243,8 +89,54 @@ async def test_an_exchange_of_the_contract(beams: Beams, row: Row) -> None:
     assert row.reply_headers == {name: reply.headers.get(name) for name in row.reply_headers}
 
 
-async def test_every_exchange_that_is_in_force_is_here() -> None:
-    """Rows 1 to 33, 38 and 39; a refused device token (19) comes of no registration here."""
+WEBHOOKS: Final = {36, 37}
+"""Requests that we make; the tests of webhooks have them."""
+
+
+async def test_every_exchange_of_the_contract_is_here() -> None:
+    """§14 has 39 rows, and each is in the table but those that are requests of ours."""
     numbers = {int(row.number.partition(":")[0]) for row in ROWS}
 
-    assert {*range(1, 34), 38, 39} - {19} == numbers
+    assert {*range(1, 40)} - WEBHOOKS == numbers
+
+
+# --- hosts ---------------------------------------------------------------------------
+
+
+async def talk(beams: Beams, host: str) -> list[Any]:
+    """What is answered to a back end, a device and a browser that name this host."""
+    headers = {"host": host}
+    publish = await beams.publish(ALERT | {"interests": ["a"]}, **headers)
+    registered = await beams.http.post(
+        beams.path("/devices/fcm"), json={"token": new_token("fcm")}, headers=headers
+    )
+    key = await beams.http.get(beams.path("/web-vapid-public-key"), headers=headers)
+    deleted = await beams.http.delete(
+        beams.path("/users/u", api="customer_api"), headers=beams.secret | headers
+    )
+    replies = [publish, registered, key, deleted]
+    return [*[reply.status_code for reply in replies], key.json()]
+
+
+async def test_an_instance_may_have_a_host_of_its_own(beams: Beams) -> None:
+    """§1: who keeps ``{instance}.`` before a name is served as without; so is the iOS fork."""
+    plain = await talk(beams, "push.example.com")
+
+    assert [200] * 4 == plain[:4]
+    assert plain == await talk(beams, f"{beams.instance.id}.push.example.com")
+
+
+async def test_the_path_says_which_instance_is_meant(beams: Beams) -> None:
+    """Must-do 1: a host that names another instance, or none that there is, changes nothing."""
+    other = await beams.product.instances.create("other")
+
+    answers = [
+        await talk(beams, host)
+        for host in (
+            f"{other.id}.push.example.com",
+            "00000000-0000-0000-0000-000000000000.push.example.com",
+            f"{beams.instance.id}.pushnotifications.pusher.com",
+        )
+    ]
+
+    assert [await talk(beams, "push.example.com")] * 3 == answers

@@ -1,5 +1,6 @@
 """Interests: what a device subscribes to, in pages."""
 
+import json
 from typing import Final
 
 import pytest
@@ -128,6 +129,20 @@ async def test_a_device_has_5000_interests_at_most(beams: Beams) -> None:
 
     assert [400, 200, 200, 200, 400, 200, 200] == [reply.status_code for reply in replies]
     assert [TOO_MANY, TOO_MANY] == [replies[0].json(), replies[4].json()]
+
+
+async def test_a_set_has_at_most_a_mebibyte(beams: Beams) -> None:
+    """§10: the largest body is taken, and one byte more is refused."""
+    device = await beams.new_device()
+    empty = len(json.dumps({"interests": [], "padding": ""}, separators=(",", ":")))
+
+    async def put(size: int) -> tuple[int, str]:
+        body = {"interests": [], "padding": "x" * (size - empty)}
+        reply = await beams.http.put(f"{device}/interests", json=body)
+        return reply.status_code, reply.text
+
+    assert (200, "") == await put(1024 * 1024)
+    assert 400 == (await put(1024 * 1024 + 1))[0]
 
 
 # --- pages ---------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from api.beams.words import ALERT, Beams, problem
 from builders import workshop_in
 from heliograph.api.beams import routes as beams_routes
 from heliograph.api.express import Express
+from heliograph.config import Settings
 from heliograph.errors import Overloaded
 from heliograph.model import PublishId
 from heliograph.pipeline.accept import Accept
@@ -302,6 +303,19 @@ async def test_a_slash_at_the_end_is_another_path(beams: Beams) -> None:
     assert 404 == reply.status_code
 
 
+@pytest.mark.parametrize("to", ["/interests", "/users", ""])
+async def test_a_path_without_an_instance_is_no_path(beams: Beams, to: str) -> None:
+    """§2.7: where the instance should stand there is nothing, and so nothing is found."""
+    path = beams.path(f"/publishes{to}", api="publish_api").replace(beams.instance.id, "")
+
+    reply = await beams.http.post(path, json={}, headers=beams.secret)
+
+    assert (404, problem("Not found", "There is nothing at this path")) == (
+        reply.status_code,
+        reply.json(),
+    )
+
+
 # --- once -------------------------------------------------------------------------------
 
 NAMED: Final = ALERT | {"interests": ["a"], "users": ["u"]}
@@ -389,6 +403,13 @@ async def test_two_keys_are_none(beams: Beams) -> None:
 # --- how often -----------------------------------------------------------------------
 
 
+async def test_limits_are_those_of_beams_unless_an_operator_decides() -> None:
+    """§10: 100 publishes a second of an instance, and 100 devices of a user."""
+    settings = Settings()
+
+    assert (100, 100) == (settings.publish_rate, settings.max_devices_per_user)
+
+
 async def test_an_instance_may_publish_so_often(tmp_path: Path) -> None:
     """More than the rate is answered 429 with a time to wait; other instances are not affected."""
     async with in_process(tmp_path, publish_rate=1) as served:
@@ -423,7 +444,7 @@ async def test_a_stranger_cannot_use_up_an_instances_rate(tmp_path: Path) -> Non
 
 
 async def test_publishing_and_deleting_users_have_rates_of_their_own(tmp_path: Path) -> None:
-    """Who publishes as often as they may can still delete a user."""
+    """§10: who publishes as often as they may can still delete a user."""
     async with in_process(tmp_path, publish_rate=1) as served:
         beams = Beams(served.product, served.instance, served.http, tmp_path)
         await beams.publish(ALERT | {"interests": ["a"]})

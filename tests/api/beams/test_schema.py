@@ -137,10 +137,18 @@ def test_a_publish_says_something_to_some_gateway() -> None:
         ({"token": "00", "bundleIdentifier": "missing-bundle-id"}, ApnsAddress("00")),
         ({"token": "00", "bundleIdentifier": None}, ApnsAddress("00")),
         ({"token": "0" * 512}, ApnsAddress("0" * 512)),
+        (
+            {"token": b"notadevicetoken-apns-1".hex()},
+            ApnsAddress("6e6f7461646576696365746f6b656e2d61706e732d31"),
+        ),
     ],
 )
 def test_an_apple_device(body: dict[str, Any], address: ApnsAddress) -> None:
-    """Its token is lower-case hexadecimal; an app without a bundle id has the default topic."""
+    """
+    Its token is lower-case hexadecimal; an app without a bundle id has the default topic.
+
+    The last is of the kind that Pusher's own tests register (contract §4.3).
+    """
     assert address == schema.read_address(Gateway.APNS, body)
 
 

@@ -1,5 +1,7 @@
 """Users: logged in with a Beams token, deleted by the customer's back end."""
 
+import hmac
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -130,6 +132,11 @@ async def test_tokens_that_hold(beams: Beams, changes: dict[str, Any]) -> None:
         ({"sub": ""}, 400, "Invalid JWT claims: sub must not be empty"),
         ({"sub": "a" * 165}, 400, "Invalid JWT claims: sub is too long, max length is 164"),
         (
+            {"sub": "a\nb"},
+            400,
+            "Invalid JWT claims: sub must be Unicode text without control characters",
+        ),
+        (
             {"sub": "\x00"},
             400,
             "Invalid JWT claims: sub must be Unicode text without control characters",
@@ -193,6 +200,27 @@ async def test_a_token_that_we_did_not_sign(beams: Beams) -> None:
     assert "" == await user_of(beams, device)
 
 
+def signed(beams: Beams, header: dict[str, str], key: bytes) -> str:
+    """A good token, but for what is given."""
+    claims = beams.token("u").split(".")[1]
+    signed = f"{jws.base64url(json.dumps(header).encode())}.{claims}"
+    return f"{signed}.{jws.base64url(hmac.digest(key, signed.encode(), 'sha256'))}"
+
+
+async def test_a_token_need_not_say_that_it_is_one(beams: Beams) -> None:
+    """§6: Ruby's SDK leaves ``typ`` out."""
+    token = signed(beams, {"alg": "HS256"}, beams.instance.secret_keys[0].encode())
+
+    assert (200, "", "") == await bind(beams, await beams.new_device(), token)
+
+
+async def test_a_key_is_its_text(beams: Beams) -> None:
+    """§6: a token that was signed with what the key's digits stand for is not signed by it."""
+    token = signed(beams, {"alg": "HS256"}, bytes.fromhex(beams.instance.secret_keys[0]))
+
+    assert FORGED == await bind(beams, await beams.new_device(), token)
+
+
 async def test_a_token_of_the_key_that_is_being_replaced(beams: Beams) -> None:
     """Back ends may go on signing with the old key until the next rotation."""
     device = await beams.new_device()
@@ -214,6 +242,16 @@ async def test_without_a_bearer_there_is_no_user(beams: Beams, authorization: st
         401,
         problem("Unauthorized", "The Authorization header must hold a Beams token"),
     ) == (reply.status_code, reply.json())
+
+
+@pytest.mark.parametrize("device", ["fcm-unknown", "fcm-"])
+async def test_a_token_is_judged_before_its_device(beams: Beams, device: str) -> None:
+    """Who may not speak for a user does not learn which devices there are."""
+    path = beams.path(f"/devices/fcm/{device}")
+
+    answers = [await bind(beams, path, "x"), await bind(beams, path, beams.token("u"))]
+
+    assert [FORGED, (404, "Not found", "Device not found")] == answers
 
 
 # --- deleting ------------------------------------------------------------------------
@@ -281,6 +319,7 @@ async def test_a_user_of_another_instance_stays(beams: Beams) -> None:
     [
         ("", 404, "Not found", "The path must end with a user id"),
         ("a" * 165, 400, "Bad request", "'User id' is too long, max length is 164"),
+        ("a%0Ab", 404, "Not found", "There is nothing at this path"),
         ("%FF", 400, "Bad request", "'User id' is not valid UTF-8"),
         ("%00", 400, "Bad request", "'User id' must be Unicode text without control characters"),
     ],

@@ -11,20 +11,17 @@ from typing import Any, Final
 
 import msgspec
 
+from heliograph.api.beams import legacy_fcm
 from heliograph.api.beams.checks import Check, a, an_integer, check_members, one_of, unprocessable
 from heliograph.gateways import apns, fcm, webpush
 from heliograph.model import (
     ApnsMessage,
-    FcmMessage,
     Gateway,
     InstanceId,
     Messages,
     PublishId,
     WebMessage,
 )
-
-OPEN_TRACKING: Final = "com.pusher.pushnotifications.OPEN_TRACKING"
-"""The Android SDK's activity that reports an opening and then does what was asked."""
 
 _FOUR_WEEKS: Final = 2_419_200
 _FAR_FUTURE: Final = 2**31 - 1
@@ -37,13 +34,22 @@ _APNS: Final[dict[str, Check]] = {
     "priority": one_of(5, 10),
     "pusher": a(dict),
 }
-_FCM: Final[dict[str, Check]] = {
-    "notification": a(dict),
-    "data": a(dict),
-    "time_to_live": an_integer(least=0, most=_FOUR_WEEKS),
-    "collapse_key": a(str),
-    "priority": one_of("normal", "high"),
-}
+_APNS_PUSHER: Final[dict[str, Check]] = {"disable_delivery_tracking": a(bool)}
+_APPLES_KEYS: Final = (
+    "alert",
+    "badge",
+    "sound",
+    "content-available",
+    "mutable-content",
+    "category",
+    "thread-id",
+    "target-content-id",
+    "interruption-level",
+    "relevance-score",
+    "filter-criteria",
+)
+"""What ``aps`` may hold for a notification (Apple, "Generating a remote notification")."""
+
 _WEB: Final[dict[str, Check]] = {
     "notification": a(dict),
     "data": a(dict),
@@ -70,7 +76,7 @@ def build(
     ids = {"instanceId": str(instance), "publishId": str(publish)}
     messages = Messages(
         apns=_apns(payloads[Gateway.APNS], ids) if Gateway.APNS in payloads else None,
-        fcm=_fcm(payloads[Gateway.FCM], ids) if Gateway.FCM in payloads else None,
+        fcm=legacy_fcm.message(payloads[Gateway.FCM], ids) if Gateway.FCM in payloads else None,
         web=_web(payloads[Gateway.WEB], ids) if Gateway.WEB in payloads else None,
     )
     for gateway, problems in (
@@ -85,85 +91,37 @@ def build(
 
 def _apns(body: Mapping[str, Any], ids: Mapping[str, str]) -> ApnsMessage:
     check_members("apns", dict(body), _APNS)
-    aps = dict(body.get("aps", {}))
+    options = body.get("pusher", {})
+    check_members("apns.pusher", options, _APNS_PUSHER)
+    aps = _aps(body)
     wants_processing = aps.get("content-available") == 1
-    if body.get("pusher", {}).get("disable_delivery_tracking") is not True:
+    if not options.get("disable_delivery_tracking", False):
         aps["content-available"] = 1  # wakes the app, whose SDK then reports the delivery
     pusher: dict[str, Any] = dict(ids)
     if not wants_processing:
         pusher["userShouldIgnore"] = True  # we woke the app; its author did not ask for it
-    is_visible = any(name in aps for name in ("alert", "badge", "sound"))
+    is_visible = any(aps.get(name) is not None for name in ("alert", "badge", "sound"))
+    expiration = body.get("expiration")
     return ApnsMessage(
         payload=msgspec.json.encode(
             {"aps": aps, "data": {**body.get("data", {}), "pusher": pusher}}
         ),
         push_type="alert" if is_visible else "background",
-        priority=body.get("priority", 10) if is_visible else 5,
+        priority=int(body.get("priority", 10)) if is_visible else 5,
         collapse_id=body.get("collapse_id"),
-        expiration=body.get("expiration"),
+        expiration=None if expiration is None else int(expiration),
     )
 
 
-_RENAMED: Final = {"android_channel_id": "channel_id"}
-_SAME_NAME: Final = (
-    "title",
-    "body",
-    "icon",
-    "sound",
-    "tag",
-    "color",
-    "image",
-    "body_loc_key",
-    "body_loc_args",
-    "title_loc_key",
-    "title_loc_args",
-)
-_FCM_NOTIFICATION: Final[dict[str, Check]] = {
-    name: a(str) for name in (*_RENAMED, *_SAME_NAME, "click_action")
-} | {"body_loc_args": a(list), "title_loc_args": a(list)}
+def _aps(body: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    The ``aps`` object; without one, Apple's keys that stand beside it.
 
-
-def _fcm(body: Mapping[str, Any], ids: Mapping[str, str]) -> FcmMessage:
-    """Legacy FCM, which Beams' customers write, as FCM v1, which Google still takes."""
-    check_members("fcm", dict(body), _FCM)
-    notification = body.get("notification")
-    data = body.get("data", {})
-    pusher: dict[str, Any] = dict(ids)
-    android: dict[str, Any] = {}
-    if notification is not None:
-        check_members("fcm.notification", notification, _FCM_NOTIFICATION)
-        if "click_action" in notification:
-            pusher["clickAction"] = notification["click_action"]
-        android["notification"] = _android_notification(notification)
-    pusher |= {"hasDisplayableContent": notification is not None, "hasData": bool(data)}
-    if "collapse_key" in body:
-        android["collapse_key"] = body["collapse_key"]
-    if "priority" in body:
-        android["priority"] = body["priority"].upper()
-    if "time_to_live" in body:
-        android["ttl"] = f"{body['time_to_live']}s"
-    strings = {name: _as_string(value) for name, value in data.items()}
-    message = {"data": strings | {"pusher": _as_string(pusher)}}
-    return FcmMessage(
-        message=msgspec.json.encode(message | ({"android": android} if android else {})),
-        ttl_seconds=body.get("time_to_live"),
-    )
-
-
-def _android_notification(notification: Mapping[str, Any]) -> dict[str, Any]:
-    translated = {name: notification[name] for name in _SAME_NAME if name in notification}
-    for legacy, name in _RENAMED.items():
-        if legacy in notification:
-            translated[name] = notification[legacy]
-    for name in ("body_loc_args", "title_loc_args"):
-        if name in translated:
-            translated[name] = [_as_string(argument) for argument in translated[name]]
-    return translated | {"click_action": OPEN_TRACKING}
-
-
-def _as_string(value: object) -> str:
-    """FCM v1 takes strings only; what is none becomes its JSON."""
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    A sample on Beams' page of payloads writes ``alert`` so, and means it to be shown.
+    """
+    if "aps" in body:
+        return dict(body["aps"])
+    return {name: body[name] for name in _APPLES_KEYS if name in body}
 
 
 def _web(body: Mapping[str, Any], ids: Mapping[str, str]) -> WebMessage:
@@ -182,5 +140,6 @@ def _web(body: Mapping[str, Any], ids: Mapping[str, str]) -> WebMessage:
     # Beams' worker reads notification.title whatever came; an empty object is safe.
     payload = {"notification": notification or {}, "data": {**data, "pusher": pusher}}
     return WebMessage(
-        payload=msgspec.json.encode(payload), ttl_seconds=body.get("time_to_live", _FOUR_WEEKS)
+        payload=msgspec.json.encode(payload),
+        ttl_seconds=int(body.get("time_to_live", _FOUR_WEEKS)),
     )
