@@ -6,13 +6,14 @@ import httpx
 
 from client.fakes import INSTANCE, FakeSleep
 from heliograph.client import device
+from heliograph.client.registration import DeviceToken
 
 SUBSCRIPTION = {
     "endpoint": "https://push.example/abc",
     "expirationTime": None,
     "keys": {"p256dh": "BC~?", "auth": "aa"},
 }
-TOKENS: dict[str, device.DeviceToken] = {
+TOKENS: dict[str, DeviceToken] = {
     "ios": bytes.fromhex("E4CE01"),
     "android": "fcm-token",
     "web": SUBSCRIPTION,

@@ -138,10 +138,11 @@ def test_it_has_to_be_registered(http: httpx.Client) -> None:
     """§4.12: everything but start is an error before it."""
     app = imitation(http, "web")
 
-    for operation in (
+    operations: list[Callable[[], None]] = [
         lambda: app.add_device_interest("hello"),
         lambda: app.set_user_id("u", provider()),
-    ):
+    ]
+    for operation in operations:
         with pytest.raises(device.NotRegistered):
             operation()
     app.stop()

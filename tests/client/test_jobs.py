@@ -63,7 +63,7 @@ def test_a_registration_takes_in_what_waits(
     jobs: list[Job], wanted: set[str], outstanding: list[Job]
 ) -> None:
     """§4.3: changes are laid over the server's interests; a stop undoes what came before it."""
-    assert (wanted, outstanding) == replay(jobs, frozenset({"old"}))
+    assert (frozenset(wanted), outstanding) == replay(jobs, frozenset({"old"}))
 
 
 @pytest.mark.parametrize(
@@ -80,3 +80,22 @@ def test_the_queue_says_if_there_will_be_a_device(
 ) -> None:
     """The last registration or stop decides."""
     assert after == is_registered_after(jobs, before)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"kind": "LogIn", "user_id": "u"},
+        {"kind": "Register"},
+        {"kind": "Register", "token": 1},
+        {"kind": "Subscribe", "interest": "a", "is_news": 1},
+        {"kind": "SetInterests", "interests": "a"},
+        {"kind": "Report", "event": []},
+        {"kind": "Stop", "why": "not"},
+    ],
+)
+def test_what_is_no_job_is_not_read(document: dict[str, object]) -> None:
+    """An unknown kind, a field too many, too few or of another type is an error."""
+    with pytest.raises((KeyError, TypeError)):
+        jobs_from_json([document])

@@ -1,6 +1,6 @@
 """What iOS and Android ask, in which order, and what they make of the answers."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -208,10 +208,11 @@ class TestAnswers:
         """§4.9: the queue is serial; what was asked meanwhile is done once it goes on."""
         sleep = FakeSleep(most=5)
         app = registered(http, "ios", sleep=sleep)
-        for operation in (
+        operations: list[Callable[[], None]] = [
             lambda: app.set_user_id("u", provider()),
             lambda: app.add_device_interest("hello"),
-        ):
+        ]
+        for operation in operations:
             beams.faults = [no_fault, *[status(422)] * 100]  # the app's back end is well
             with pytest.raises(Enough):
                 operation()
@@ -231,10 +232,11 @@ class TestAnswers:
         """§4.9: the queue is on the disk; only a log-in is forgotten with its token provider."""
         app = imitation(http, profile, state_file=tmp_path / "state", sleep=FakeSleep(most=3))
         app.register_device_token(TOKENS[profile])
-        for operation in (
+        operations: list[Callable[[], None]] = [
             lambda: app.set_user_id("u", provider()),
             lambda: app.add_device_interest("hello"),
-        ):
+        ]
+        for operation in operations:
             beams.faults = [no_fault, *[no_connection] * 100]
             with pytest.raises(Enough):
                 operation()
@@ -413,11 +415,12 @@ class TestAnswers:
     ) -> None:
         """§4.3: what is repeated after the server has acted comes to the same."""
         app = imitation(http, profile)
-        for operation in (
+        operations: list[Callable[[], None]] = [
             lambda: app.register_device_token(TOKENS[profile]),
             lambda: app.add_device_interest("hello"),
             app.clear_all_state,
-        ):
+        ]
+        for operation in operations:
             beams.faults = [reply_lost]
             operation()
 

@@ -82,6 +82,14 @@ _KINDS: Final[dict[str, type[Job]]] = {
     for each in (Register, Launch, Subscribe, Unsubscribe, SetInterests, Refresh, Stop, Report)
 }
 
+_TYPES: Final[dict[str, type]] = {
+    "token": str,
+    "interest": str,
+    "interests": list,
+    "is_news": bool,
+    "event": dict,
+}
+
 
 def replay(jobs: Iterable[Job], interests: frozenset[str]) -> tuple[frozenset[str], list[Job]]:
     """
@@ -146,6 +154,9 @@ def _to_json(job: Job) -> dict[str, object]:
 
 def _from_json(document: Mapping[str, Any]) -> Job:
     fields = {name: value for name, value in document.items() if name != "kind"}
+    for name, value in fields.items():
+        if not isinstance(value, _TYPES[name]):
+            raise TypeError(f"{name} is a {type(value).__name__}")
     if "interests" in fields:
-        fields["interests"] = frozenset(fields["interests"])
+        fields["interests"] = frozenset(map(str, fields["interests"]))
     return _KINDS[document["kind"]](**fields)
