@@ -24,7 +24,7 @@ from heliograph.client.jobs import (
 )
 
 names = st.text("abc", min_size=1, max_size=2)
-lasting: st.SearchStrategy[Job] = st.one_of(
+lasting_jobs: st.SearchStrategy[Job] = st.one_of(
     st.builds(Register, names),
     st.builds(Launch),
     st.builds(Subscribe, names, st.booleans()),
@@ -36,7 +36,7 @@ lasting: st.SearchStrategy[Job] = st.one_of(
 )
 
 
-@given(st.lists(lasting))
+@given(st.lists(lasting_jobs))
 def test_jobs_outlive_the_app(jobs: list[Job]) -> None:
     """What is written as JSON is read as the same jobs."""
     assert tuple(jobs) == jobs_from_json(json.loads(json.dumps(jobs_to_json(jobs))))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client.test_jobs import lasting
+from client.test_jobs import lasting_jobs
 from heliograph.client.errors import StateError
 from heliograph.client.state import (
     Changes,
@@ -37,7 +37,7 @@ states = st.builds(
     profile=st.none() | texts,
     claimed_user=st.none() | texts,
     confirmed_hash=st.none() | texts,
-    jobs=st.lists(lasting, max_size=3).map(tuple),
+    jobs=st.lists(lasting_jobs, max_size=3).map(tuple),
 )
 STATE = State("instance", "apns", device_id="apns-1", interests=frozenset({"a"}))
 

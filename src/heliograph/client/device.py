@@ -60,6 +60,7 @@ __all__ = [
     "BeamsTokenProvider",
     "DeviceError",
     "Handled",
+    "MemoryStore",
     "NotFound",
     "NotRegistered",
     "NotStarted",
@@ -68,6 +69,7 @@ __all__ = [
     "RequestRefused",
     "Retry",
     "StateError",
+    "Store",
     "TokenProviderError",
     "UnexpectedReply",
     "Unreachable",
@@ -91,8 +93,10 @@ class _Device:
         retry: Retry | None,
         profile: str | None,
         clock: Callable[[], float],
+        store: Store | None,
     ) -> None:
-        store = MemoryStore() if state_file is None else FileStore(state_file)
+        if store is None:
+            store = MemoryStore() if state_file is None else FileStore(state_file)
         if profile is not None:
             imitated = read_profile(profile)
             if platform not in {None, imitated.platform}:
@@ -155,6 +159,7 @@ class PushNotifications(_Device):
         sleep: Callable[[float], None] = time.sleep,
         profile: str | None = None,
         clock: Callable[[], float] = time.time,
+        store: Store | None = None,
     ) -> None:
         """
         Prepare a device; nothing is read or sent.
@@ -176,12 +181,13 @@ class PushNotifications(_Device):
             profile: ``ios``, ``android`` or ``web`` does as that official SDK does; None
                 keeps to our own rules, with few repeats and errors for the app.
             clock: Seconds since 1970, for reports.
+            store: Keeps the state instead of a file.
 
         Raises:
             ValueError: The endpoint, the platform or the profile cannot be read, or they
                 do not fit together.
         """
-        super().__init__(endpoint, state_file, platform, os_version, retry, profile, clock)
+        super().__init__(endpoint, state_file, platform, os_version, retry, profile, clock, store)
         self._owns_http = http_client is None
         self._http = http_client or httpx.Client(verify=tls_context(ca_file), timeout=timeout)
         self._sleep = sleep
@@ -364,9 +370,10 @@ class AsyncPushNotifications(_Device):
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         profile: str | None = None,
         clock: Callable[[], float] = time.time,
+        store: Store | None = None,
     ) -> None:
         """Prepare a device; nothing is read or sent. The arguments are ``PushNotifications``'s."""
-        super().__init__(endpoint, state_file, platform, os_version, retry, profile, clock)
+        super().__init__(endpoint, state_file, platform, os_version, retry, profile, clock, store)
         self._owns_http = http_client is None
         self._http = http_client or httpx.AsyncClient(verify=tls_context(ca_file), timeout=timeout)
         self._sleep = sleep

@@ -130,9 +130,14 @@ def is_registered_after(jobs: Iterable[Job], is_registered: bool) -> bool:
     return is_registered
 
 
+def lasting(jobs: Iterable[Job]) -> tuple[Job, ...]:
+    """The jobs that outlive the app."""
+    return tuple(job for job in jobs if not isinstance(job, LogIn))
+
+
 def jobs_to_json(jobs: Iterable[Job]) -> list[dict[str, object]]:
     """Write the jobs that outlive the app, as ``jobs_from_json`` reads them."""
-    return [_to_json(job) for job in jobs if not isinstance(job, LogIn)]
+    return [_to_json(job) for job in lasting(jobs)]
 
 
 def jobs_from_json(documents: Iterable[Mapping[str, Any]]) -> tuple[Job, ...]:

@@ -42,6 +42,7 @@ from heliograph.client.jobs import (
     Subscribe,
     Unsubscribe,
     is_registered_after,
+    lasting,
     replay,
 )
 from heliograph.client.lifecycle import check_interests
@@ -108,6 +109,8 @@ class Mobile:
             raise StateError(f"the state is of profile {state.profile}, not {self._profile.name}")
         if state.instance_id != instance_id:
             raise OtherInstance(state.instance_id)
+        if self._state is None:  # a new process: who is to be logged in is not known any more
+            state = replace(state, jobs=lasting(state.jobs))
         self._is_started = True
         yield from self._become(state)
         yield from self._do(Launch())
