@@ -7,7 +7,7 @@ says. Time is a value: it passes while a device waits, and faults end by it.
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -68,6 +68,9 @@ class Clock:
     pauses: int = 0
     most_pauses: int = 8
     """In a row without any time, before it is a hot loop."""
+    ends_at: float = float("inf")
+    at_the_end: Callable[[], Awaitable[object]] | None = None
+    """What happens then, once."""
 
     async def sleep(self, seconds: float) -> None:
         self.pauses = 0 if seconds else self.pauses + 1
@@ -75,13 +78,16 @@ class Clock:
             self.pauses = 0
             raise Enough
         self.seconds += seconds
+        if self.at_the_end is not None and self.seconds >= self.ends_at:
+            happens, self.at_the_end = self.at_the_end, None
+            await happens()
 
 
 @dataclass
 class Faulty:
     """The product behind faults, and its customer's back end beside it."""
 
-    app: ASGIApp
+    app: ASGIApp | None = None
     sign: Callable[[str], str] = str
     """Makes the Beams token of a user."""
     plan: Callable[[str], Fault | None] = lambda _call: None
@@ -91,7 +97,13 @@ class Faulty:
     held: asyncio.Event = field(default_factory=asyncio.Event)
     """A device waits for an answer that will not come."""
 
+    def before(self, app: ASGIApp) -> ASGIApp:
+        """Stand before an application."""
+        self.app = app
+        return self
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        assert self.app is not None
         if scope["type"] != "http" or scope["path"].startswith("/admin"):
             await self.app(scope, receive, send)
             return
