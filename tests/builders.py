@@ -24,6 +24,7 @@ from hypothesis import HealthCheck, settings
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from heliograph.api.beams.events import BeamsEvents
 from heliograph.encryption.bodies import Encryption
 from heliograph.encryption.process import Processes
 from heliograph.errors import TransportError
@@ -60,6 +61,7 @@ from heliograph.model import (
     gateway_of,
 )
 from heliograph.pipeline.accept import Accept
+from heliograph.pipeline.call import Caller
 from heliograph.pipeline.deliver import Deliver
 from heliograph.pipeline.worker import Worker
 from heliograph.queue.contract import Queue
@@ -75,6 +77,7 @@ from heliograph.storage.publishes import Progress, Publish
 from heliograph.storage.turns import Terms, lease
 from heliograph.storage.work import Batch, Work
 from heliograph.transport.client import Client, Destination
+from heliograph.webhooks import Webhooks
 from heliograph.wire import ece, http2
 from heliograph.wire.http import HttpRequest, HttpResponse
 from heliograph.wire.http2 import Template
@@ -481,6 +484,9 @@ class Workshop:
         self.registry = Registry(
             self.database, clock=self.clock, randomness=self.random, max_devices_per_user=100
         )
+        self.webhooks = Webhooks(
+            self.database, self.instances, clock=self.clock, randomness=self.random
+        )
         self.leases = DatabaseQueue(self.database, self.clock)
         self.queue: Queue = self.another_queue or self.leases
         self.accept = Accept(
@@ -535,6 +541,15 @@ class Workshop:
             self.queue,
             self.instances,
             self.deliver(client),
+            Caller(
+                self.database,
+                self.instances,
+                self.webhooks,
+                client,
+                [BeamsEvents()],
+                self.metrics,
+                clock=self.clock,
+            ),
             self.metrics,
             concurrency=concurrency,
             batch_size=batch_size,

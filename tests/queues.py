@@ -13,6 +13,7 @@ import pytest
 from builders import NOW, Clock, add_instance, add_publish, migrated_in
 from heliograph.metrics import Metrics
 from heliograph.model import (
+    CallLane,
     DeviceNumber,
     Gateway,
     InstanceNumber,
@@ -96,7 +97,7 @@ class Stage:
         limit: int = 10,
         *,
         at_least: int = 0,
-        besides: Collection[Lane] = (),
+        besides: Collection[Lane | CallLane] = (),
         queue: Queue | None = None,
     ) -> list[Work]:
         """

@@ -5,6 +5,8 @@ What was asked for, what was observed and what arrived, held against each other:
   nothing but ``pending`` goes back.
 * What was answered is never lost; what was not answered is there as a whole or not at all.
 * Each device that should have a publish has it, and no other.
+* Whoever listens is told of the end of each publish to users, with who was reached, and again only
+  under the same id.
 * Whatever arrives again carries the same ids, and there is a reason for it: a process that
   was killed, or an answer that was lost.
 """
@@ -186,6 +188,34 @@ class Ledger:
             for device, arrivals in asked.arrived.items():
                 if len(arrivals) > 1:
                     self._explain(asked, arrivals, fates[asked.publish or "", device])
+
+    def to_be_told(self) -> set[str]:
+        """The publishes of whose end a webhook is told."""
+        return {each.publish or "" for each in self._known() if each.order.users}
+
+    def judge_told(
+        self, told: Mapping[str, Mapping[str, Any]], calls: Mapping[str, Collection[str]]
+    ) -> None:
+        """
+        Hold what a webhook was told against what arrived.
+
+        Args:
+            told: The payload of the call about each publish, by its id.
+            calls: The ids under which that was said.
+
+        Raises:
+            Broken: Somebody was reached of whom it was not said, or the other way round.
+        """
+        for asked in self._known():
+            if not asked.order.users:
+                continue
+            payload = told[asked.publish or ""]
+            if len(calls[asked.publish or ""]) != 1:
+                raise Broken(f"{_name(asked)} was told of under several ids")
+            reached = len(payload["users_delivered_to_gateway"])
+            every = reached + len(payload["users_no_devices"] + payload["users_gateway_failed"])
+            if every != len(asked.order.users) or (reached > 0) != (asked.counts["sent"] > 0):
+                raise Broken(f"{_name(asked)}: {_counts(asked.counts)}, and told {payload}")
 
     def adopt(self) -> list[Asked]:
         """What nobody was answered for and arrived all the same; from now on it is known."""

@@ -47,6 +47,7 @@ def _rows(report: Report) -> Iterator[tuple[str, str]]:
     yield "observations", f"{report.observations:,}"
     yield "faults that struck", f"{report.faults.total():,}"
     yield "notifications taken", f"{report.arrivals:,}"
+    yield "calls that the webhook took, and refused once", f"{report.told:,}, {report.refused:,}"
     yield "repeats after a kill", f"{report.repeats['kill']:,}"
     yield "repeats after a lost answer", f"{report.repeats['lost answer']:,}"
     yield "repeats, of what was sent", f"{report.repeated:.2%}"

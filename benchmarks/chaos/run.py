@@ -56,6 +56,10 @@ class Report:
     arrivals: int = 0
     repeats: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
+    told: int = 0
+    """Calls that the webhook took."""
+    refused: int = 0
+    """Calls that it refused, each once."""
     observations: int = 0
     recoveries: list[float] = field(default_factory=list)
     """Seconds from each kill to the arrival of a publish that was asked for after it."""
@@ -313,6 +317,9 @@ class Run:
         for asked in self._ledger.adopt():
             await self._look(asked)
         await self._until(lambda: not self._ledger.under_way(), "it does not come to its end")
+        await self._until(
+            lambda: self._ledger.to_be_told() <= self._stage.hook.told.keys(), "nobody was told"
+        )
 
     async def judge(self) -> None:
         """Look at everything once more, and hold it against what arrived."""
@@ -323,6 +330,7 @@ class Run:
         frail = {device.address for device in self._frail}
         fates = await self._trace(list(self._ledger.to_be_traced(frail)))
         self._ledger.judge(fates, frail)
+        self._ledger.judge_told(self._stage.hook.told, self._stage.hook.calls)
         self._fill_report()
         self._check_repeats()
 
@@ -345,6 +353,8 @@ class Run:
 
     def _fill_report(self) -> None:
         ledger, report = self._ledger, self.report
+        hook = self._stage.hook
+        report.told, report.refused = hook.heard.total(), len(hook.refused)
         report.devices = len(self._stage.devices)
         report.ends, report.repeats = ledger.ends, ledger.repeats
         report.arrivals, report.observations = ledger.arrivals, ledger.observations

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import httpx
+from benchmarks.chaos.hook import EVENT, Hook, hooked
 from benchmarks.chaos.parts import PATIENCE_SECONDS, Nats, Part, Postgres, Server
 from benchmarks.chaos.script import DEVICES_OF_A_USER, Order, interests, user
 
@@ -63,6 +64,8 @@ class Stage:
     """By user, one for each platform."""
     parts: dict[str, Part]
     """In the order in which they are started."""
+    hook: Hook
+    """Who is told of what comes of publishes."""
     instance: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -131,7 +134,9 @@ async def staged(mode: Mode, users: int) -> AsyncIterator[Stage]:
         ca = folder / "ca.pem"
         ca.write_text((await http.get(f"{management}/ca.pem")).text)
         parts, database = _parts(mode, folder, _settings(ca))
-        stage = Stage(http, management, await _devices(http, management, users), parts)
+        hook = await stack.enter_async_context(hooked())
+        devices = await _devices(http, management, users)
+        stage = Stage(http, management, devices, parts, hook)
         for floor in floors(parts.values()):
             for part in floor:
                 await part.start()
@@ -232,6 +237,8 @@ async def _introduce(stage: Stage) -> None:
         body: dict[str, Any] = known[gateway]
         put = await http.put(stage.admin(f"/credentials/{gateway}"), json=body, headers=ADMIN)
         put.raise_for_status()
+    wish = {"url": stage.hook.url, "events": [EVENT]}
+    (await http.post(stage.admin("/webhooks"), json=wish, headers=ADMIN)).raise_for_status()
 
 
 async def _populate(stage: Stage, settings: Settings) -> None:

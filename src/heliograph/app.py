@@ -12,7 +12,7 @@ import ipaddress
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,10 +27,14 @@ from starlette.types import ASGIApp
 from heliograph import __version__
 from heliograph.api import health
 from heliograph.api.admin import Admin
+from heliograph.api.beams.events import BeamsEvents
+from heliograph.api.beams.reporting import Reporting
 from heliograph.api.beams.routes import Beams
 from heliograph.api.express import Express, Handler
+from heliograph.api.limits import Rate
 from heliograph.api.middleware import Doorkeeper
 from heliograph.api.problems import Problem, answer_http_exception, answer_problem
+from heliograph.api.webhooks import WebhookAdmin
 from heliograph.config import Settings, parse_listen, variable
 from heliograph.encryption.bodies import Encryption
 from heliograph.encryption.process import Processes
@@ -39,7 +43,10 @@ from heliograph.instances import Instances
 from heliograph.logs import Event
 from heliograph.logs import get as log
 from heliograph.metrics import Metrics
+from heliograph.notices import Dialect
 from heliograph.pipeline.accept import Accept
+from heliograph.pipeline.acknowledge import Acknowledge
+from heliograph.pipeline.call import Caller
 from heliograph.pipeline.deliver import Deliver
 from heliograph.pipeline.fleet import Fleet
 from heliograph.pipeline.worker import Worker
@@ -53,10 +60,14 @@ from heliograph.storage.database import SQLITE, Database
 from heliograph.storage.workers import WorkerRow
 from heliograph.transport.client import Client
 from heliograph.transport.shelf import SharedShelf
+from heliograph.webhooks import Webhooks
 from heliograph.wire import vapid
 from heliograph.wire.seal import Seal
 
 Role = Literal["all", "api", "worker"]
+
+DIALECTS: Final[Sequence[Dialect]] = (BeamsEvents(),)
+"""Whose words webhooks can be told in."""
 
 _KEY_FILE: Final = "master.key"
 _LOCK_FILE: Final = "heliograph.lock"
@@ -96,6 +107,11 @@ async def storage(settings: Settings) -> AsyncIterator[tuple[Database, Instances
                 f"{variable('master_key')} is not the key that this database was written with"
             ) from None
         yield database, instances
+
+
+def webhooks_of(database: Database, instances: Instances) -> Webhooks:
+    """The webhooks of those instances."""
+    return Webhooks(database, instances, clock=now, randomness=secrets.token_bytes)
 
 
 def shelf(settings: Settings, database: Database) -> SharedShelf:
@@ -180,24 +196,34 @@ def _public(
         max_devices_per_user=settings.max_devices_per_user,
     )
     accept = Accept(database, queue, metrics, clock=now, randomness=secrets.token_bytes)
+    webhooks = webhooks_of(database, instances)
     beams = Beams(
         instances,
         registry,
         accept,
+        webhooks,
         publish_rate=settings.publish_rate,
         device_rate=settings.device_rate,
+        clock=now,
+    )
+    reporting = Reporting(
+        instances,
+        Acknowledge(database, queue, metrics, clock=now),
+        Rate(settings.device_rate),
+        metrics,
         clock=now,
     )
     admin = Admin(
         database,
         instances,
         registry,
+        webhooks=WebhookAdmin(database, queue, instances, webhooks, DIALECTS, clock=now),
         metrics=metrics,
         token=settings.admin_token,
         alone=None if database.is_shared else us,
         clock=now,
     )
-    return [*beams.routes(), *admin.routes()], beams.publish_routes()
+    return [*beams.routes(), *reporting.routes(), *admin.routes()], beams.publish_routes()
 
 
 @contextlib.asynccontextmanager
@@ -227,6 +253,15 @@ async def _delivering(
             shelf=shelf(settings, database),
             clock=now,
         )
+        caller = Caller(
+            database,
+            instances,
+            webhooks_of(database, instances),
+            client,
+            DIALECTS,
+            metrics,
+            clock=now,
+        )
         if database.is_shared:
             fleet = Fleet(database, deliver.paces, us, clock=now)
             await stack.enter_async_context(fleet.joined())
@@ -235,6 +270,7 @@ async def _delivering(
             queue,
             instances,
             deliver,
+            caller,
             metrics,
             concurrency=settings.worker_concurrency,
             batch_size=settings.batch_size,

@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import msgspec
@@ -32,12 +31,14 @@ from heliograph.model import (
     WebAddress,
     time_ordered_uuid,
 )
+from heliograph.notices import Subject
 from heliograph.storage import instances as rows
-from heliograph.storage import lanes, vapid_keys
+from heliograph.storage import lanes, vapid_keys, webhooks
 from heliograph.storage.database import Database
 from heliograph.storage.instances import InstanceRow
 from heliograph.storage.lanes import Paused
 from heliograph.wire import jws, vapid
+from heliograph.wire.http import url_problem
 from heliograph.wire.seal import Seal
 
 Randomness = Callable[[int], bytes]
@@ -69,6 +70,8 @@ class Instance:
     apns: ApnsIdentity | None = field(repr=False)
     fcm: FcmCredentials | None = field(repr=False)
     verify_client_secret: bool
+    subjects: frozenset[Subject] = frozenset()
+    """What its webhooks are told of, all of them together."""
 
     @property
     def vapid(self) -> VapidKeys:
@@ -137,7 +140,7 @@ class Instances:
             "name": name,
             "created_at": now,
             "verify_client_secret": True,
-        } | {column: self._sealed(instance, column, value) for column, value in secrets.items()}
+        } | {column: self.sealed(instance, column, value) for column, value in secrets.items()}
         async with self._database.write() as connection:
             number = await rows.add(connection, values)
             await self._add_vapid_keys(connection, number, instance, now=now)
@@ -186,16 +189,16 @@ class Instances:
             row = await rows.find(connection, instance, lock=True)
             if row is None:
                 return None
-            previous = self._open(instance, "secret_key", row.secret_key)
+            previous = self.unsealed(instance, "secret_key", row.secret_key)
             await rows.change(
                 connection,
                 instance,
                 {
-                    "secret_key": self._sealed(instance, "secret_key", key.encode()),
-                    "previous_secret_key": self._sealed(instance, "previous_secret_key", previous),
+                    "secret_key": self.sealed(instance, "secret_key", key.encode()),
+                    "previous_secret_key": self.sealed(instance, "previous_secret_key", previous),
                 },
             )
-        self._remembered.clear()
+        self.forget()
         return key
 
     async def rotate_vapid(self, instance: InstanceId) -> VapidKeys | None:
@@ -211,7 +214,7 @@ class Instances:
                 return None
             pair = await self._add_vapid_keys(connection, row.number, instance, now=self._clock())
             await vapid_keys.remove_unused(connection, row.number)
-        self._remembered.clear()
+        self.forget()
         return pair
 
     async def vapid_use(self, instance: InstanceNumber) -> Sequence[VapidKeyUse]:
@@ -268,7 +271,7 @@ class Instances:
         _check_word("topic", credentials.topic)
         _check_server(credentials.endpoint, credentials.ca)
         if credentials.sandbox_endpoint is not None:
-            _check_url("sandbox_endpoint", credentials.sandbox_endpoint)
+            check_url("sandbox_endpoint", credentials.sandbox_endpoint)
         match credentials:
             case ApnsCredentials():
                 _check_signing_key(credentials)
@@ -287,7 +290,7 @@ class Instances:
         for name in ("project_id", "client_email", "private_key_id"):
             _check_word(f"service_account.{name}", getattr(account, name))
         _check_server(credentials.endpoint, credentials.ca)
-        _check_url("service_account.token_uri", account.token_uri)
+        check_url("service_account.token_uri", account.token_uri)
         try:
             jws.load_rsa_private_key(account.private_key)
         except ValueError as problem:
@@ -304,7 +307,7 @@ class Instances:
         """Delete an instance and all that it owns; False if there is no such instance."""
         async with self._database.write(long=True) as connection:
             removed = await rows.remove(connection, instance)
-        self._remembered.clear()
+        self.forget()
         return removed
 
     async def _change_credentials(
@@ -312,20 +315,24 @@ class Instances:
     ) -> bool:
         """Keep them, and let one message find out whether paused lanes go on with them."""
         column = f"{gateway}_credentials"
-        sealed = self._sealed(instance, column, msgspec.json.encode(credentials))
+        sealed = self.sealed(instance, column, msgspec.json.encode(credentials))
         # Not before the workers of other processes know them.
         at = self._clock() + (_REMEMBERED if self._database.is_shared else timedelta(0))
         async with self._database.write() as connection:
             changed = await rows.change(connection, instance, {column: sealed})
             await lanes.probe_soon(connection, instance, gateway, at=at)
-        self._remembered.clear()
+        self.forget()
         return changed
 
     async def _change(self, instance: InstanceId, values: dict[str, Any]) -> bool:
         async with self._database.write() as connection:
             changed = await rows.change(connection, instance, values)
-        self._remembered.clear()
+        self.forget()
         return changed
+
+    def forget(self) -> None:
+        """Look at the database again: something that belongs to an instance has changed."""
+        self._remembered.clear()
 
     def _recall(self, key: InstanceNumber | InstanceId) -> Instance | None:
         remembered = self._remembered.get(key)
@@ -364,20 +371,20 @@ class Instances:
         return instance
 
     async def _opened(self, connection: AsyncConnection, row: InstanceRow) -> Instance:
-        keys = [self._open(row.id, "secret_key", row.secret_key)]
+        keys = [self.unsealed(row.id, "secret_key", row.secret_key)]
         if row.previous_secret_key is not None:
-            keys.append(self._open(row.id, "previous_secret_key", row.previous_secret_key))
+            keys.append(self.unsealed(row.id, "previous_secret_key", row.previous_secret_key))
         return Instance(
             number=row.number,
             id=row.id,
             name=row.name,
             created_at=row.created_at,
             secret_keys=tuple(key.decode() for key in keys),
-            client_secret=self._open(row.id, "client_secret", row.client_secret).decode(),
-            app_secret=self._open(row.id, "app_secret", row.app_secret).decode(),
+            client_secret=self.unsealed(row.id, "client_secret", row.client_secret).decode(),
+            app_secret=self.unsealed(row.id, "app_secret", row.app_secret).decode(),
             vapid_keys={
                 pair.number: VapidKeys(
-                    private_key=self._open(row.id, _VAPID_CONTEXT, pair.private_key),
+                    private_key=self.unsealed(row.id, _VAPID_CONTEXT, pair.private_key),
                     public_key=pair.public_key,
                 )
                 for pair in await vapid_keys.of_instance(connection, row.number)
@@ -385,12 +392,15 @@ class Instances:
             apns=self._apns(row),
             fcm=self._fcm(row),
             verify_client_secret=row.verify_client_secret,
+            subjects=frozenset[Subject]().union(
+                *[each.subjects for each in await webhooks.of_instance(connection, row.number)]
+            ),
         )
 
     def _apns(self, row: InstanceRow) -> ApnsIdentity | None:
         if row.apns_credentials is None:
             return None
-        text = self._open(row.id, "apns_credentials", row.apns_credentials)
+        text = self.unsealed(row.id, "apns_credentials", row.apns_credentials)
         value = msgspec.json.decode(text, type=dict[str, Any])
         if "certificate" in value:
             return msgspec.convert(value, ApnsCertificate)
@@ -399,15 +409,17 @@ class Instances:
     def _fcm(self, row: InstanceRow) -> FcmCredentials | None:
         if row.fcm_credentials is None:
             return None
-        text = self._open(row.id, "fcm_credentials", row.fcm_credentials)
+        text = self.unsealed(row.id, "fcm_credentials", row.fcm_credentials)
         return msgspec.json.decode(text, type=FcmCredentials)
 
-    def _sealed(self, instance: InstanceId, column: str, value: bytes) -> bytes:
+    def sealed(self, instance: InstanceId, column: str, value: bytes) -> bytes:
+        """A secret of an instance as it is kept; it opens under the same name only."""
         return self._seal.seal(
             value, context=f"instances/{instance}/{column}", nonce=self._randomness(12)
         )
 
-    def _open(self, instance: InstanceId, column: str, sealed: bytes) -> bytes:
+    def unsealed(self, instance: InstanceId, column: str, sealed: bytes) -> bytes:
+        """A secret of an instance, as it was before it was sealed."""
         return self._seal.open(sealed, context=f"instances/{instance}/{column}")
 
     def _new_secret_key(self) -> str:
@@ -427,7 +439,7 @@ class Instances:
             connection,
             number,
             public_key=pair.public_key,
-            private_key=self._sealed(instance, _VAPID_CONTEXT, pair.private_key),
+            private_key=self.sealed(instance, _VAPID_CONTEXT, pair.private_key),
             now=now,
         )
         return pair
@@ -480,7 +492,7 @@ def _check_certificate(credentials: ApnsCertificate, *, now: datetime) -> None:
 
 def _check_server(endpoint: str | None, ca: str | None) -> None:
     if endpoint is not None:
-        _check_url("endpoint", endpoint)
+        check_url("endpoint", endpoint)
     if ca is not None:
         try:
             x509.load_pem_x509_certificates(ca.encode())
@@ -488,15 +500,7 @@ def _check_server(endpoint: str | None, ca: str | None) -> None:
             raise InvalidInput("ca", "must be certificates in PEM") from None
 
 
-def _check_url(field_name: str, url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        is_usable = (
-            parts.scheme in ("https", "http")
-            and bool(parts.hostname)
-            and parts.port != 0  # reading it also refuses a port that is no number
-        )
-    except ValueError:
-        is_usable = False
-    if not is_usable or not url.isascii() or not url.isprintable() or " " in url:
-        raise InvalidInput(field_name, "must be an http(s) address")
+def check_url(field_name: str, url: str) -> None:
+    """Refuse what is no address that HTTP knows."""
+    if problem := url_problem(url):
+        raise InvalidInput(field_name, problem)

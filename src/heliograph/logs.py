@@ -26,6 +26,8 @@ class Event(StrEnum):
     PUBLISH_ACCEPTED = "publish_accepted"
     PUBLISH_EXPANDED = "publish_expanded"
     PUBLISH_CANCELLED = "publish_cancelled"
+    REPORT_LOST = "report_lost"
+    CALL_DEAD = "call_dead"
     BATCH_SETTLED = "batch_settled"
     BATCH_ABANDONED = "batch_abandoned"
     DEVICE_PRUNED = "device_pruned"

@@ -49,6 +49,22 @@ class Metrics:
         )
         for gateway in Gateway:  # from 0 on: Prometheus sees no increase in what begins with 1
             self.pruning_stopped.labels(gateway)
+        self.reports = Counter(
+            "heliograph_reports",
+            "What devices said of publishes: delivered or opened; and whether it was counted, "
+            "repeated, about something unknown, limited by the rate, or lost because the database "
+            "was away.",
+            ["what", "result"],
+            registry=self.registry,
+        )
+        self.calls = Counter(
+            "heliograph_webhook_calls",
+            "Attempts to call a webhook, by what followed: delivered, again, dead.",
+            ["result"],
+            registry=self.registry,
+        )
+        for result in ("delivered", "again", "dead"):
+            self.calls.labels(result)
         self.batch_seconds = Histogram(
             "heliograph_batch_seconds",
             "Time from taking a batch of deliveries to its settlement, by gateway.",

@@ -62,6 +62,14 @@ class Lane(NamedTuple):
     """Known of APNs devices only, and not of all of them."""
 
 
+class CallLane(NamedTuple):
+    """The webhooks of an instance that have a way in common: each has one of a few."""
+
+    instance: InstanceNumber
+    place: int
+    """0 to 9."""
+
+
 class Sort(StrEnum):
     """What is taken by different hands, so that none of it waits for the other."""
 
@@ -71,6 +79,8 @@ class Sort(StrEnum):
     """Fresh work of a publish to many."""
     AGAIN = "again"
     """What is tried again: never ahead of what is fresh."""
+    CALL = "call"
+    """Notices to webhooks: they are in nobody's way, and nobody is in theirs."""
 
 
 class PauseKind(StrEnum):
@@ -355,3 +365,16 @@ def delivery_ids(publish: PublishId) -> Callable[[Iterable[DeviceNumber]], list[
 
 
 _48_BITS: Final = (1 << 48) - 1
+
+
+def derived_uuid(*parts: object) -> str:
+    """
+    The UUID of what these parts say together; the same for the same parts, at any time.
+
+    Version 8 (RFC 9562 §5.8): 122 bits of a SHA-256.
+    """
+    raw = bytearray(hashlib.sha256(repr(parts).encode()).digest()[:16])
+    raw[6] = 0x80 | (raw[6] & 0x0F)
+    raw[8] = 0x80 | (raw[8] & 0x3F)
+    digits = raw.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

@@ -764,6 +764,9 @@ async def test_a_publish_is_shown_with_its_counters(operator: Operator) -> None:
         "expired": 0,
         "cancelled": 0,
         "pending": 0,
+        "delivered": 0,
+        "opened": 0,
+        "gateways": {},
     } == shown
 
 

@@ -58,6 +58,7 @@ class Example:
         return self.key or "open"
 
 
+OPERATOR: Final = {"authorization": f"Bearer {ADMIN_TOKEN}"}
 PUBLISH: Final = ALERT | {
     "fcm": {
         "notification": {"title": "t", "body_loc_args": ["1"]},
@@ -127,7 +128,26 @@ EXAMPLES: Final[dict[tuple[str, str], Example]] = {
             ("GET", "/{instance}/devices/{device}"): Example(),
             ("POST", "/{instance}/devices/{device}/restore"): Example(),
             ("POST", "/{instance}/resume-pruning"): Example(),
+            ("GET", "/{instance}/insights"): Example(),
+            ("GET", "/{instance}/publishes"): Example(),
+            ("POST", "/{instance}/webhooks"): Example(
+                {"url": "https://hooks.example.com/", "events": ["v1.UserNotificationOpen"]}
+            ),
+            ("GET", "/{instance}/webhooks"): Example(),
+            ("GET", "/{instance}/webhooks/{webhook}"): Example(),
+            ("PATCH", "/{instance}/webhooks/{webhook}"): Example({"secret": "s"}),
+            ("DELETE", "/{instance}/webhooks/{webhook}"): Example(),
+            ("POST", "/{instance}/webhooks/{webhook}/resend"): Example(),
+            ("GET", "/{instance}/calls"): Example(),
+            ("GET", "/{instance}/calls/{call}"): Example(),
+            ("POST", "/{instance}/calls/{call}/resend"): Example(),
         }.items()
+    },
+    **{
+        ("POST", f"/reporting_api/v{version}/instances/{{instance}}/events"): Example(
+            {"event": "Open", "publishId": "pubid-1", "deviceId": "fcm-1"}, most_bytes=16_384
+        )
+        for version in (1, 2)
     },
     ("GET", "/admin/v1/workers"): Example(key="admin", most_bytes=65_536),
     ("GET", "/healthz"): Example(),
@@ -167,9 +187,11 @@ class World:
             "interest": "hello",
             "foreign_key": other.secret_keys[0],
             "foreign": str(other.id),
-            "publish": (await world.beams.publish(PUBLISH | {"interests": ["a"]})).json()[
-                "publishId"
-            ],
+            "publish": (
+                await world.beams.publish(
+                    PUBLISH | {"interests": ["a"], "webhookUrl": "https://hooks.example.com/own"}
+                )
+            ).json()["publishId"],
         }
         return world
 
@@ -192,6 +214,23 @@ class World:
             else None
         ) or await self.beams.product.instances.create("spare")
         self.names |= {"device": device, "spare": str(spare.id)}
+        self.names |= {"webhook": await self._webhook(), "call": await self._call()}
+
+    async def _webhook(self) -> str:
+        """A webhook that is there: the first, or a new one where there is none."""
+        path = f"/admin/v1/instances/{self.names['instance']}/webhooks"
+        known = (await self.beams.http.get(path, headers=OPERATOR)).json()["webhooks"]
+        if known:
+            return str(known[0]["id"])
+        body = {"url": "https://hooks.example.com/1"}
+        made = await self.beams.http.post(path, headers=OPERATOR, json=body)
+        return str(made.json()["id"])
+
+    async def _call(self) -> str:
+        """A call that is there: to the hook of the publish that named one."""
+        path = f"/admin/v1/instances/{self.names['instance']}/calls"
+        known = (await self.beams.http.get(path, headers=OPERATOR)).json()["calls"]
+        return str(known[-1]["id"])
 
     def path(self, spot: Spot, **names: str) -> bytes:
         """A route's path, with the world's own ids unless others are given."""
@@ -592,7 +631,7 @@ def test_paths_beside_a_route(world: World, spot: Spot) -> None:
     """Another version, a slash too many, letters in another case: not found, not redirected."""
     path = world.path(spot)
     swallows = spot[1].endswith(":path}")
-    beside = [path.upper(), b"/" + path, path.replace(b"/v1/", b"/v2/"), path + b"/x/y/z"]
+    beside = [path.upper(), b"/" + path, path.replace(b"/v1/", b"/v3/"), path + b"/x/y/z"]
 
     for other in [*beside, path + b"/"]:
         reply = world.check_answered(spot, path=other)

@@ -9,12 +9,12 @@ import structlog
 
 from builders import batch
 from heliograph.metrics import Metrics
-from heliograph.model import Gateway, Lane, Sort
+from heliograph.model import CallLane, Gateway, Lane, Sort
 from heliograph.pipeline.hands import Hands
 from heliograph.queue.database import LEASE
 from heliograph.storage.work import Batch, Work
 
-HANDS = {Sort.SMALL: 8, Sort.LARGE: 2, Sort.AGAIN: 2}
+HANDS = {Sort.SMALL: 8, Sort.LARGE: 2, Sort.AGAIN: 2, Sort.CALL: 2}
 
 
 class Shelf:
@@ -32,7 +32,7 @@ class Shelf:
     is_there, lease = True, LEASE
 
     async def take(
-        self, sort: Sort, limit: int, *, besides: Collection[Lane] = ()
+        self, sort: Sort, limit: int, *, besides: Collection[Lane | CallLane] = ()
     ) -> Sequence[Work]:
         self.asked.append(sort)
         if len(self.asked) == len(Sort):

@@ -41,6 +41,7 @@ from heliograph.errors import Ambiguous, NotProcessed, TransportError
 from heliograph.instances import Instance
 from heliograph.model import (
     ApnsMessage,
+    CallLane,
     DeviceId,
     Gateway,
     Interest,
@@ -712,7 +713,7 @@ class Failing(DatabaseQueue):
     is_full = True
 
     async def take(
-        self, sort: Sort, limit: int, *, besides: Collection[Lane] = ()
+        self, sort: Sort, limit: int, *, besides: Collection[Lane | CallLane] = ()
     ) -> Sequence[Work]:
         if self.is_full:
             raise OSError("disk full")

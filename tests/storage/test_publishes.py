@@ -172,7 +172,7 @@ async def test_the_counts_of_a_publish_add_up(
                     due_at=NOW,
                 )
             else:
-                await publishes.add_ends(connection, number, {end: size})
+                await publishes.add_ends(connection, number, {end: size}, Gateway.APNS)
             expected.update({"targeted": size, end or "pending": size})
         await publishes.mark_expanded(connection, number, now=NOW + SECOND)
         found = await publishes.progress(connection, instance, name)
@@ -196,9 +196,9 @@ async def test_several_ends_are_counted_at_once(database: Database) -> None:
     async with database.write() as connection:
         instance = await add_instance(connection)
         number = await add_publish(connection, instance, identity="pubid-1")
-        await publishes.add_ends(connection, number, {"sent": 2, "failed": 1})
-        await publishes.add_ends(connection, number, {"sent": 3})
-        await publishes.add_ends(connection, number, {})
+        await publishes.add_ends(connection, number, {"sent": 2, "failed": 1}, Gateway.APNS)
+        await publishes.add_ends(connection, number, {"sent": 3}, Gateway.WEB)
+        await publishes.add_ends(connection, number, {}, Gateway.WEB)
         found = await publishes.progress(connection, instance, PublishId("pubid-1"))
 
     assert found is not None

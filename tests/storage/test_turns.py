@@ -8,6 +8,7 @@ from sqlalchemy import update
 
 from builders import HOLDER, MINUTE, NOW, SECOND, add_instance, add_publish, to_users
 from heliograph.model import (
+    CallLane,
     DeviceNumber,
     Gateway,
     InstanceNumber,
@@ -71,7 +72,7 @@ async def take(
     *,
     now: datetime = NOW,
     sort: Sort = Sort.SMALL,
-    besides: Collection[Lane] = (),
+    besides: Collection[Lane | CallLane] = (),
     after: InstanceNumber | None = None,
 ) -> Sequence[Work]:
     terms = Terms(HOLDER, now, now + MINUTE)

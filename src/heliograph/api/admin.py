@@ -4,11 +4,10 @@ Our own API, for the operator: ``/admin/v1``.
 Every request bears the admin token; without one in the settings there is no API.
 """
 
-import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -16,13 +15,25 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route, Router
 
 from heliograph import auth
-from heliograph.api.apns_credentials import convert, describe_apns, read_apns
-from heliograph.api.bodies import check_content_type, read_object
+from heliograph.api.apns_credentials import describe_apns, read_apns
 from heliograph.api.devices import describe as describe_device
 from heliograph.api.devices import describe_stop
 from heliograph.api.devices import show as show_device
+from heliograph.api.insights import InsightAdmin, describe_echoes
 from heliograph.api.problems import Problem, json_response
+from heliograph.api.questions import (
+    PAGE,
+    Entry,
+    Handler,
+    flag,
+    instance_of,
+    not_found,
+    number,
+    read,
+    read_body,
+)
 from heliograph.api.trace import trace
+from heliograph.api.webhooks import WebhookAdmin
 from heliograph.errors import InvalidInput
 from heliograph.instances import Instance, Instances, VapidKeyUse
 from heliograph.metrics import Metrics
@@ -47,12 +58,6 @@ from heliograph.storage.publishes import Progress
 from heliograph.storage.workers import WorkerRow
 from heliograph.wire.jws import base64url
 
-_BODY_BYTES: Final = 65_536
-_PAGE: Final = 100
-_NUMBER: Final = re.compile(r"[0-9]{1,20}")
-
-_Handler = Callable[[Request], Awaitable[Response]]
-
 
 class Admin:
     """The handlers, and what they need."""
@@ -63,6 +68,7 @@ class Admin:
         instances: Instances,
         registry: Registry,
         *,
+        webhooks: WebhookAdmin,
         metrics: Metrics,
         token: str | None,
         alone: WorkerRow | None,
@@ -75,6 +81,7 @@ class Admin:
             database: Where everything is kept.
             instances: Theirs.
             registry: Their devices.
+            webhooks: What answers for their webhooks.
             metrics: Where to count.
             token: None closes the API.
             alone: This process, if no other can deliver.
@@ -83,6 +90,8 @@ class Admin:
         self._database = database
         self._instances = instances
         self._registry = registry
+        self._webhooks = webhooks
+        self._insights = InsightAdmin(database, instances, clock=clock)
         self._metrics = metrics
         self._token = token
         self._alone = alone
@@ -91,7 +100,7 @@ class Admin:
     def routes(self) -> list[Mount]:
         """Every path."""
         one = "/instances/{instance}"
-        table: list[tuple[str, str, _Handler]] = [
+        table: list[Entry] = [
             ("POST", "/instances", self.create),
             ("GET", "/instances", self.list_all),
             ("GET", one, self.show),
@@ -112,6 +121,8 @@ class Admin:
             ("POST", one + "/publishes/{publish}/cancel", self.cancel_publish),
             ("GET", one + "/publishes/{publish}/trace", self.trace),
             ("GET", "/workers", self.list_workers),
+            *self._webhooks.table(one),
+            *self._insights.table(one),
         ]
         return [
             Mount(
@@ -126,7 +137,7 @@ class Admin:
             )
         ]
 
-    def _guarded(self, handler: _Handler) -> _Handler:
+    def _guarded(self, handler: Handler) -> Handler:
         async def serve(request: Request) -> Response:
             if self._token is None:
                 raise Problem(
@@ -148,7 +159,7 @@ class Admin:
 
     async def create(self, request: Request) -> Response:
         """Make an instance; its secrets are answered here and nowhere else."""
-        body = await _read(request, _NewInstance)
+        body = await read(request, _NewInstance)
         made = await self._instances.create(body.name)
         return json_response(
             {
@@ -168,12 +179,12 @@ class Admin:
 
     async def show(self, request: Request) -> Response:
         """One instance, without secrets."""
-        return json_response(await self._describe(await self._instance(request)))
+        return json_response(await self._describe(await instance_of(request, self._instances)))
 
     async def change(self, request: Request) -> Response:
         """Change an instance's settings."""
-        instance = await self._instance(request)
-        body = await _read(request, _InstanceChange)
+        instance = await instance_of(request, self._instances)
+        body = await read(request, _InstanceChange)
         await self._instances.change(
             instance.id, name=body.name, verify_client_secret=body.verify_client_secret
         )
@@ -181,27 +192,27 @@ class Admin:
 
     async def delete(self, request: Request) -> Response:
         """Delete an instance and everything it owns."""
-        instance = await self._instance(request)
+        instance = await instance_of(request, self._instances)
         await self._instances.delete(instance.id)
         return Response(status_code=204)
 
     async def rotate_key(self, request: Request) -> Response:
         """Make a new secret key; the one before it stays good until the next time."""
-        instance = await self._instance(request)
+        instance = await instance_of(request, self._instances)
         key = await self._instances.rotate_key(instance.id)
         if key is None:
-            raise _not_found("instance")
+            raise not_found("instance")
         return json_response({"instance_id": instance.id, "secret_key": key})
 
     async def rotate_vapid(self, request: Request) -> Response:
         """Make a new VAPID pair current; browsers subscribed with an older one stay reached."""
-        instance = await self._instance(request)
+        instance = await instance_of(request, self._instances)
         await self._instances.rotate_vapid(instance.id)
         return await self.show(request)
 
     async def resume_pruning(self, request: Request) -> Response:
         """Let devices be pruned again where that was stopped, and believe gateways for a day."""
-        instance = await self._instance(request)
+        instance = await instance_of(request, self._instances)
         now = self._clock()
         async with self._database.write() as connection:
             await watches.trust(connection, instance.number, until=now + TRUST, now=now)
@@ -211,27 +222,27 @@ class Admin:
 
     async def set_apns(self, request: Request) -> Response:
         """Keep an APNs signing key, or a certificate with its key."""
-        instance = await self._instance(request)
-        credentials = read_apns(await _read_body(request))
+        instance = await instance_of(request, self._instances)
+        credentials = read_apns(await read_body(request))
         await self._instances.set_apns(instance.id, credentials)
         return await self.show(request)
 
     async def remove_apns(self, request: Request) -> Response:
         """Forget the APNs signing key, or the certificate."""
-        instance = await self._instance(request)
+        instance = await instance_of(request, self._instances)
         await self._instances.remove_credentials(instance.id, apns=True)
         return await self.show(request)
 
     async def set_fcm(self, request: Request) -> Response:
         """Keep an FCM service account: the file as Google gives it."""
-        instance = await self._instance(request)
-        credentials = await _read(request, FcmCredentials)
+        instance = await instance_of(request, self._instances)
+        credentials = await read(request, FcmCredentials)
         await self._instances.set_fcm(instance.id, credentials)
         return await self.show(request)
 
     async def remove_fcm(self, request: Request) -> Response:
         """Forget the FCM service account."""
-        instance = await self._instance(request)
+        instance = await instance_of(request, self._instances)
         await self._instances.remove_credentials(instance.id, apns=False)
         return await self.show(request)
 
@@ -239,23 +250,23 @@ class Admin:
 
     async def list_lanes(self, request: Request) -> Response:
         """The lanes of an instance that are paused, and when each is tried next."""
-        instance = await self._instance(request)
+        instance = await instance_of(request, self._instances)
         paused = await self._instances.paused_lanes(instance.number)
         return json_response({"lanes": [describe_lane(each) for each in paused]})
 
     async def list_devices(self, request: Request) -> Response:
         """A page of an instance's devices, or of one user's; with ``pruned=true`` those gone."""
-        instance = await self._instance(request)
+        instance = await instance_of(request, self._instances)
         query = request.query_params
         user = query.get("user")
         if user is not None and (problem := auth.user_problem(user)):
             raise InvalidInput("user", problem)
-        limit = _number(query.get("limit"), "limit", default=_PAGE, most=_PAGE)
-        after = _number(query.get("cursor"), "cursor", default=0, most=2**63 - 1)
+        limit = number(query.get("limit"), "limit", default=PAGE, most=PAGE)
+        after = number(query.get("cursor"), "cursor", default=0, most=2**63 - 1)
         found = await self._registry.page(
             instance.number,
             user=None if user is None else UserId(user),
-            pruned=_flag(query.get("pruned"), "pruned"),
+            pruned=flag(query.get("pruned"), "pruned"),
             after=DeviceNumber(after),
             limit=limit + 1,
         )
@@ -266,57 +277,57 @@ class Admin:
 
     async def show_device(self, request: Request) -> Response:
         """One device, living or pruned, and what it is suspected of."""
-        instance = await self._instance(request)
+        instance = await instance_of(request, self._instances)
         device = DeviceId(request.path_params["device"])
         async with self._database.read(long=True) as connection:
             found = await show_device(connection, instance.number, device)
         if found is None:
-            raise _not_found("device")
+            raise not_found("device")
         return json_response(found)
 
     async def restore_device(self, request: Request) -> Response:
         """Undo a prune; the device, whose user has to log in again."""
-        instance = await self._instance(request)
+        instance = await instance_of(request, self._instances)
         device = DeviceId(request.path_params["device"])
         restored = await self._registry.restore(instance.number, device)
         if restored is None:
-            raise _not_found("device")
+            raise not_found("device")
         return json_response(describe_device(restored))
 
     async def show_publish(self, request: Request) -> Response:
         """How far a publish has come, live."""
-        instance = await self._instance(request)
+        instance = await instance_of(request, self._instances)
         publish = PublishId(request.path_params["publish"])
         async with self._database.read(long=True) as connection:
             progress = await publishes.progress(connection, instance.number, publish)
         if progress is None:
-            raise _not_found("publish")
+            raise not_found("publish")
         return json_response(describe_progress(progress))
 
     async def cancel_publish(self, request: Request) -> Response:
         """Cancel what is left of a publish; its progress, as it is then."""
-        instance = await self._instance(request)
+        instance = await instance_of(request, self._instances)
         publish = PublishId(request.path_params["publish"])
         progress = await cancel(
             self._database, instance.number, publish, metrics=self._metrics, now=self._clock()
         )
         if progress is None:
-            raise _not_found("publish")
+            raise not_found("publish")
         return json_response(describe_progress(progress))
 
     async def trace(self, request: Request) -> Response:
         """What became of one publish on one device, or on every device of a user."""
-        instance = await self._instance(request)
+        instance = await instance_of(request, self._instances)
         device, user = _read_traced(request)
         identity = PublishId(request.path_params["publish"])
         async with self._database.read(long=True) as connection:
             traces = await trace(connection, instance.number, identity, device=device, user=user)
         if traces is None:
-            raise _not_found("publish")
+            raise not_found("publish")
         if user is not None:
             return json_response({"publish_id": identity, "user_id": user, "devices": traces})
         if not traces:
-            raise _not_found("device")
+            raise not_found("device")
         return json_response({"publish_id": identity} | traces[0])
 
     async def _describe(self, instance: Instance) -> dict[str, Any]:
@@ -352,15 +363,6 @@ class Admin:
             }
         )
 
-    async def _instance(self, request: Request) -> Instance:
-        instance = await self._instances.find(request.path_params["instance"])
-        if instance is None:
-            raise _not_found("instance")
-        return instance
-
-
-_Body = TypeVar("_Body")
-
 
 class _NewInstance(msgspec.Struct, forbid_unknown_fields=True):
     name: str
@@ -369,29 +371,6 @@ class _NewInstance(msgspec.Struct, forbid_unknown_fields=True):
 class _InstanceChange(msgspec.Struct, forbid_unknown_fields=True):
     name: str | None = None
     verify_client_secret: bool | None = None
-
-
-async def _read(request: Request, kind: type[_Body]) -> _Body:
-    return convert(await _read_body(request), kind)
-
-
-async def _read_body(request: Request) -> dict[str, Any]:
-    check_content_type(request)
-    return await read_object(request, most_bytes=_BODY_BYTES)
-
-
-def _number(text: str | None, name: str, *, default: int, most: int) -> int:
-    if text is None:
-        return default
-    if _NUMBER.fullmatch(text) is None or not 0 < int(text) <= most:
-        raise InvalidInput(name, f"must be a whole number from 1 to {most}")
-    return int(text)
-
-
-def _flag(text: str | None, name: str) -> bool:
-    if text not in (None, "true", "false"):
-        raise InvalidInput(name, "must be true or false")
-    return text == "true"
 
 
 def _read_traced(request: Request) -> tuple[DeviceId | None, UserId | None]:
@@ -404,10 +383,6 @@ def _read_traced(request: Request) -> tuple[DeviceId | None, UserId | None]:
     if problem := auth.user_problem(user):
         raise InvalidInput("user", problem)
     return None, UserId(user)
-
-
-def _not_found(what: str) -> Problem:
-    return Problem(404, "Not found", f"There is no such {what}")
 
 
 def _describe(instance: Instance) -> dict[str, Any]:
@@ -466,6 +441,7 @@ def describe_progress(progress: Progress) -> dict[str, Any]:
         "expired": progress.expired,
         "cancelled": progress.cancelled,
         "pending": progress.pending,
+        **describe_echoes(progress.gateways),
     }
 
 

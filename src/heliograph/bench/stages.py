@@ -83,7 +83,7 @@ class _Walk:
             if isinstance(work, Expansion):
                 await expand(self._database, work, page_size=self._batch_size, now=app.now())
                 self._note("expand")
-            else:
+            elif isinstance(work, Batch):
                 await self._do(work)
         return bool(taken)
 

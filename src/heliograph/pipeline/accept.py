@@ -18,14 +18,17 @@ from heliograph.logs import Event
 from heliograph.logs import get as log
 from heliograph.metrics import Metrics
 from heliograph.model import Messages, PublishId, Target, ToUsers, time_ordered_uuid
+from heliograph.notices import Subject
+from heliograph.pipeline import notify
 from heliograph.queue.contract import Queue
-from heliograph.storage import idempotency, publishes, work
+from heliograph.storage import idempotency, publishes, webhooks, work
 from heliograph.storage.database import Database
 from heliograph.storage.grouped import Grouped
 from heliograph.storage.idempotency import Claim, Once
 from heliograph.storage.insertion import MOST_ROWS
 from heliograph.storage.publishes import New
-from heliograph.storage.work import Expansion
+from heliograph.storage.webhooks import OwnHookRow
+from heliograph.storage.work import Work
 
 MOST_WAITING: Final = 2048
 """Publishes that wait for a commit: some MB as they are usually, 400 MB of the largest."""
@@ -35,6 +38,7 @@ MOST_WAITING: Final = 2048
 class _Wish:
     new: New
     once: Once | None
+    hook: OwnHookRow | None
 
 
 class Accept:
@@ -69,6 +73,7 @@ class Accept:
         messages: Messages,
         *,
         once: Once | None = None,
+        hook: OwnHookRow | None = None,
     ) -> PublishId:
         """
         Commit a publish and the work of expanding it, in one transaction with others.
@@ -81,6 +86,7 @@ class Accept:
             target: Whom it addresses.
             messages: What they are shown.
             once: The caller's key for it, if it may be asked for more than once.
+            hook: Where this publish is told of besides.
 
         Returns:
             Its id; or, with nothing done, that of the publish which its key has made before.
@@ -89,8 +95,11 @@ class Accept:
             KeyReused: Its key belongs to another request.
             Overloaded: Too many wait for a commit already.
         """
-        new = New(publish, instance.number, target, messages, self._clock())
-        accepted = await self._wishes.add(_Wish(new, once))
+        is_watched = hook is not None or (
+            isinstance(target, ToUsers) and Subject.ENDED in instance.subjects
+        )
+        new = New(publish, instance.number, target, messages, self._clock(), is_watched)
+        accepted = await self._wishes.add(_Wish(new, once, hook))
         if accepted == publish:
             kind = "users" if isinstance(target, ToUsers) else "interests"
             self._metrics.publishes.labels(kind).inc()
@@ -98,20 +107,22 @@ class Accept:
         return accepted
 
     async def _commit(self, wishes: Sequence[_Wish]) -> Sequence[PublishId | KeyReused]:
-        made: Sequence[Expansion] = []
+        made: list[Work] = []
         async with self._database.write() as connection:
             answers = await self._claim(connection, wishes)
             new = [
-                wish.new
-                for wish, answer in zip(wishes, answers, strict=True)
-                if answer == wish.new.id
+                wish for wish, answer in zip(wishes, answers, strict=True) if answer == wish.new.id
             ]
             if new:
-                numbers = await publishes.add_all(connection, new)
-                pairs = [(numbers[each.id], each.instance) for each in new]
-                made = await work.add_expansions(connection, pairs, now=self._clock())
+                numbers = await publishes.add_all(connection, [wish.new for wish in new])
+                pairs = [(numbers[wish.new.id], wish.new.instance) for wish in new]
+                made += await work.add_expansions(connection, pairs, now=self._clock())
+                for wish, pair in zip(new, pairs, strict=True):
+                    if wish.hook is not None:
+                        await webhooks.add_own(connection, pair[0], wish.hook)
+                        made += await notify.started(connection, *pair, now=self._clock())
         if made:
-            self._metrics.publishes_per_commit.observe(len(made))
+            self._metrics.publishes_per_commit.observe(len(new))
             await self._queue.announce(made)
         return answers
 

@@ -13,6 +13,7 @@ from heliograph.logs import Event
 from heliograph.logs import get as log
 from heliograph.metrics import Metrics
 from heliograph.model import InstanceNumber, PublishId
+from heliograph.pipeline import notify
 from heliograph.storage import outcomes, publishes, work
 from heliograph.storage.database import Database
 from heliograph.storage.publishes import Progress
@@ -54,9 +55,10 @@ async def cancel(
             for batch in batches:
                 await outcomes.add_cancelled(connection, batch, PUBLISH_CANCELLED, now=now)
             count = sum(len(batch.devices) for batch in batches)
-            await publishes.add_ends(connection, number, {"cancelled": count})
+            await publishes.add_cancelled(connection, number, count)
             if len(batches) < len(waiting):
                 await publishes.mark_expanded(connection, number, now=now)
+            await notify.if_over(connection, number, now=now)
             log().info(Event.PUBLISH_CANCELLED, publish=publish, cancelled=count)
         progress = await publishes.progress(connection, instance, publish)
     if metrics is not None:

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from heliograph.logs import Event
 from heliograph.logs import get as log
 from heliograph.model import DeviceNumber, Environment, Gateway, Sort
+from heliograph.pipeline import notify
 from heliograph.pipeline.verdict import expires_at
 from heliograph.storage import devices, publishes, work
 from heliograph.storage.database import Database
@@ -49,8 +50,7 @@ async def expand(
         if not await work.hold(connection, expansion):
             return []
         if publish.cancelled_at is not None:
-            await finish(connection, expansion, now=now)
-            return []
+            return await finish(connection, expansion, now=now)
         page = await devices.addressed(
             connection,
             publish.instance,
@@ -82,15 +82,24 @@ async def expand(
             last = page[-1].number
             left = await work.move_on(connection, expansion, expanded_to=last, sort=sort, keep=keep)
             return [*made, left]
-        await finish(connection, expansion, now=now)
+        made += await finish(connection, expansion, now=now)
     log().debug(Event.PUBLISH_EXPANDED, publish=publish.id)
     return made
 
 
-async def finish(connection: AsyncConnection, expansion: Expansion, *, now: datetime) -> None:
-    """Let an expansion end as it stands: no further device is targeted."""
+async def finish(
+    connection: AsyncConnection, expansion: Expansion, *, now: datetime
+) -> Sequence[Work]:
+    """
+    Let an expansion end as it stands: no further device is targeted.
+
+    Returns:
+        The work that follows if nothing is left of the publish: whoever watches is told.
+    """
     await work.remove(connection, expansion.number)
-    await publishes.mark_expanded(connection, expansion.publish, now=now)
+    if await publishes.mark_expanded(connection, expansion.publish, now=now):
+        return await notify.if_over(connection, expansion.publish, now=now)
+    return []
 
 
 def lanes(page: Sequence[Addressed]) -> dict[Lane, list[DeviceNumber]]:

@@ -15,9 +15,9 @@ from typing import Final
 from heliograph.logs import Event
 from heliograph.logs import get as log
 from heliograph.metrics import Metrics
-from heliograph.model import Lane, Sort
+from heliograph.model import CallLane, Lane, Sort
 from heliograph.queue.contract import Queue
-from heliograph.storage.work import Batch, Work
+from heliograph.storage.work import Expansion, Work
 
 _BEATS: Final = 4
 """Signs of life that we give in the time of a lease."""
@@ -108,7 +108,7 @@ class Hands:
                     self._more.discard(sort)
                 return
 
-    def _room(self, sort: Sort) -> tuple[Collection[Lane], int]:
+    def _room(self, sort: Sort) -> tuple[Collection[Lane | CallLane], int]:
         """The lanes that may have no further hand of a sort, and how many any other may."""
         half = max(1, self._hands[sort] // 2)
         held = self._in_hand_of(sort)
@@ -116,10 +116,10 @@ class Hands:
         most = max((held[lane] for lane in held if lane not in (None, *full)), default=0)
         return full, half - most
 
-    def _in_hand_of(self, sort: Sort) -> Counter[Lane | None]:
+    def _in_hand_of(self, sort: Sort) -> Counter[Lane | CallLane | None]:
         """How many hands of a sort each lane has; None: expansions."""
         return Counter(
-            each.lane if isinstance(each, Batch) else None
+            None if isinstance(each, Expansion) else each.lane
             for each in self._in_hand.values()
             if each.sort is sort
         )

@@ -16,7 +16,8 @@ from typing import Final, Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from heliograph.model import DeviceNumber, End, Environment, Sort
+from heliograph.model import DeviceNumber, End, Environment, Sort, UserId
+from heliograph.pipeline import notify
 from heliograph.pipeline.alike import different
 from heliograph.pipeline.breaker import Tally
 from heliograph.pipeline.cancel import PUBLISH_CANCELLED
@@ -24,10 +25,10 @@ from heliograph.pipeline.lanes import Ask, Change, Resume, Stop, wait
 from heliograph.pipeline.pruning import Pruning, prune
 from heliograph.pipeline.replies import Replies
 from heliograph.pipeline.verdict import Again, Over, Verdict
-from heliograph.storage import devices, lanes, outcomes, publishes, work
+from heliograph.storage import devices, lanes, outcomes, publishes, reached, work
 from heliograph.storage.database import Database
 from heliograph.storage.outcomes import Result
-from heliograph.storage.work import Batch, Errand
+from heliograph.storage.work import Batch, Call, Errand
 
 _Waiting = dict[tuple[datetime, int], list[DeviceNumber]]
 """Devices by when, and as which attempt, they are to be tried again."""
@@ -46,6 +47,8 @@ class Settlement:
     """What was taken out of service."""
     made: Sequence[Batch] = ()
     """The batches of those to be tried again."""
+    told: Sequence[Call] = ()
+    """Calls to whoever waited for the end of the publish."""
     lane: Literal["paused", "resumed"] | None = None
     """What has become of its lane, if that is news."""
 
@@ -60,6 +63,7 @@ async def settle(
     now: datetime,
     change: Change | None = None,
     dice: float = 0.5,
+    users: Mapping[DeviceNumber, UserId] | None = None,
 ) -> Settlement | None:
     """
     Store what came of a batch, in one transaction.
@@ -73,6 +77,7 @@ async def settle(
         now: When.
         change: What it told of its lane; None if that goes on as it did.
         dice: A random number from 0 up to 1, for when a lane that is paused is tried.
+        users: Whose devices they were when they were sent to, if the publish is watched.
 
     Returns:
         None, and nothing is stored, if somebody else has settled it already.
@@ -91,7 +96,11 @@ async def settle(
             ends["cancelled"] += await _cancel(connection, batch, again, now)
             again = {}
         made = await _repeat(connection, batch, again)
-        await publishes.add_ends(connection, batch.publish, ends)
+        is_watched = await publishes.add_ends(connection, batch.publish, ends, batch.gateway)
+        told: Sequence[Call] = []
+        if is_watched:
+            await reached.note(connection, batch.publish, _reached(users or {}, verdicts))
+            told = await notify.if_over(connection, batch.publish, now=now)
         pruning = await prune(
             connection,
             batch,
@@ -105,7 +114,19 @@ async def settle(
         for environment, found in _found(special).items():
             await devices.remember_environment(connection, found, environment)
         news = None if change is None else await _change(connection, batch, change, now, dice)
-    return Settlement(ends, len(results) - ends.total(), pruning, made, news)
+    return Settlement(ends, len(results) - ends.total(), pruning, made, told, news)
+
+
+def _reached(
+    users: Mapping[DeviceNumber, UserId], verdicts: Mapping[DeviceNumber, Verdict]
+) -> dict[UserId, bool]:
+    """Of each person whose device came to an end, whether it was taken for one of them."""
+    found: dict[UserId, bool] = {}
+    for number, each in verdicts.items():
+        user = users.get(number)
+        if user is not None and isinstance(each, Over) and each.end != "cancelled":
+            found[user] = found.get(user, False) or each.end == "sent"
+    return found
 
 
 def _summed_up(

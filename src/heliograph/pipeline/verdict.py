@@ -180,6 +180,15 @@ def after_failure(failures: int) -> timedelta:
     return min(_AFTER_FAILURE * (1 << failures - 1), LONGEST_WAIT)
 
 
+CALL_WAITS: Final = tuple(timedelta(seconds=seconds) for seconds in (10, 30, 120, 300))
+"""How long a call rests after each attempt that failed; then it is dead."""
+
+
+def call_again_at(attempt: int, *, now: datetime) -> datetime | None:
+    """When a call is tried again that was not taken at an attempt; None: it is dead."""
+    return now + CALL_WAITS[attempt - 1] if attempt <= len(CALL_WAITS) else None
+
+
 def expires_at(
     message: ApnsMessage | FcmMessage | WebMessage, *, accepted_at: datetime
 ) -> datetime:

@@ -7,7 +7,8 @@ a reason of our own rests, longer each time, until it is given up: nothing waits
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, cast
 
@@ -16,8 +17,9 @@ from heliograph.instances import Instances
 from heliograph.logs import Event
 from heliograph.logs import get as log
 from heliograph.metrics import Metrics
-from heliograph.model import DeviceNumber, Sort
+from heliograph.model import DeviceNumber, Sort, ToUsers, UserId
 from heliograph.pipeline.breaker import Tally
+from heliograph.pipeline.call import Caller
 from heliograph.pipeline.cancel import PUBLISH_CANCELLED
 from heliograph.pipeline.deliver import Deliver
 from heliograph.pipeline.expand import expand, finish
@@ -37,10 +39,10 @@ from heliograph.pipeline.verdict import (
     verdicts,
 )
 from heliograph.queue.contract import Queue
-from heliograph.storage import devices, lanes, publishes
+from heliograph.storage import devices, lanes, occupants, publishes
 from heliograph.storage.database import Database, is_away
 from heliograph.storage.publishes import Publish
-from heliograph.storage.work import LARGE_PUBLISH, Batch, Errand, Expansion, Work
+from heliograph.storage.work import LARGE_PUBLISH, Batch, Call, Errand, Expansion, Work
 
 SMALL_HANDS: Final = 4
 """How many small pieces we have in hand for each large one."""
@@ -61,6 +63,18 @@ TIME_TO_FINISH: Final = timedelta(seconds=8)
 """How long a stop waits for what is under way; the process has 15 seconds in all."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Delivered:
+    """What came of a batch, before it is settled."""
+
+    verdicts: Mapping[DeviceNumber, Verdict]
+    outcomes: Mapping[DeviceNumber, Outcome] = field(default_factory=dict)
+    change: Change | None = None
+    """What it tells of its lane."""
+    users: Mapping[DeviceNumber, UserId] = field(default_factory=dict)
+    """Whose devices they were, if somebody is to be told when the publish is over."""
+
+
 class Worker:
     """One worker of one process."""
 
@@ -70,6 +84,7 @@ class Worker:
         queue: Queue,
         instances: Instances,
         deliver: Deliver,
+        caller: Caller,
         metrics: Metrics,
         *,
         concurrency: int,
@@ -86,9 +101,10 @@ class Worker:
             queue: Where work comes from.
             instances: Whose credentials to use.
             deliver: What takes messages to gateways.
+            caller: What tells those who want to be told.
             metrics: Where to count.
             concurrency: Pieces of large publishes in hand at once, and as many that are
-                tried again; of small ones four times as many.
+                tried again; of small ones and of calls four times as many.
             batch_size: Devices in one batch, at most.
             clock: The time.
             dice: Numbers from 0 up to 1, for the jitter of retries.
@@ -98,11 +114,13 @@ class Worker:
         self._queue = queue
         self._instances = instances
         self._deliver = deliver
+        self._caller = caller
         self._metrics = metrics
         self._hands = {
             Sort.SMALL: SMALL_HANDS * concurrency,
             Sort.LARGE: concurrency,
             Sort.AGAIN: concurrency,
+            Sort.CALL: SMALL_HANDS * concurrency,
         }
         self._batch_size = batch_size
         self._clock = clock
@@ -165,25 +183,35 @@ class Worker:
     async def _give_up(self, work: Work) -> None:
         """End work that we cannot do, so that its publish comes to an end."""
         now = self._clock()
+        told: Sequence[Work] = []
         if isinstance(work, Expansion):
             async with self._database.write() as connection:
-                await finish(connection, work, now=now)
+                told = await finish(connection, work, now=now)
+        elif isinstance(work, Call):
+            await self._caller.give_up(work)
         else:
             failed = Over("failed", INTERNAL_ERROR)
             verdicts = dict.fromkeys(map(DeviceNumber, work.devices), failed)
             settlement = await settle(self._database, work, verdicts, now=now)
             if settlement is not None:
                 self._metrics.deliveries.labels(work.gateway, "failed").inc(len(work.devices))
+                told = settlement.told
         await self._queue.finish([work], given_up=True)
+        if told:
+            await self._queue.announce(told)
         self._metrics.given_up.inc()
         log().error(Event.WORK_GIVEN_UP, work=work.number, failures=work.failures + 1)
 
     async def _made_of(self, work: Work) -> Sequence[Work]:
         """Do a piece of work; what is to be done next."""
         await self._let_small_ones_pass(work)
-        if isinstance(work, Expansion):
-            return await self._expand(work)
-        return await self._do_batch(work)
+        match work:
+            case Expansion():
+                return await self._expand(work)
+            case Batch():
+                return await self._do_batch(work)
+            case Call():
+                return await self._caller.make(work)
 
     async def _expand(self, expansion: Expansion) -> Sequence[Work]:
         """
@@ -205,7 +233,7 @@ class Worker:
             left = [each for each in made if isinstance(each, Expansion)]
             if not steps or not left:
                 return made
-            await self._queue.announce([each for each in made if isinstance(each, Batch)])
+            await self._queue.announce([each for each in made if each is not left[0]])
             (expansion,) = left
             await self._let_small_ones_pass(expansion)
 
@@ -217,29 +245,30 @@ class Worker:
                 log().info(Event.BATCH_ABANDONED, work=batch.number)
                 return []  # its instance was deleted, and the work with it
             replies = Replies(began_at=self._clock())
-            decided, outcomes, change = await self._verdicts(batch, publish, replies)
+            found = await self._delivered(batch, publish, replies)
             await self._let_small_ones_pass(batch)
             settlement = await self._patiently(
                 batch,
                 lambda: settle(
                     self._database,
                     batch,
-                    decided,
+                    found.verdicts,
                     replies=replies,
                     tally=self._tally,
                     now=self._clock(),
-                    change=change,
+                    change=found.change,
                     dice=self._dice(),
+                    users=found.users,
                 ),
             )
         if settlement is None:
             return []
-        report(self._metrics, batch, publish, settlement, outcomes, change)
+        report(self._metrics, batch, publish, settlement, found.outcomes, found.change)
         if settlement.lane is not None:
             await self._report_lanes()
         if settlement.lane == "resumed":
             await self._queue.announce([])  # what it held is due
-        return settlement.made
+        return [*settlement.made, *settlement.told]
 
     async def _let_small_ones_pass(self, work: Work) -> None:
         if _is_large(work):
@@ -261,9 +290,7 @@ class Worker:
                 await self._sleep(seconds)
         return await do()
 
-    async def _verdicts(
-        self, batch: Batch, publish: Publish, replies: Replies
-    ) -> tuple[dict[DeviceNumber, Verdict], dict[DeviceNumber, Outcome], Change | None]:
+    async def _delivered(self, batch: Batch, publish: Publish, replies: Replies) -> _Delivered:
         """Deliver what is still worth delivering; a verdict for each device, and on the lane."""
         numbers = cast("list[DeviceNumber]", batch.devices.tolist())
         deadline = expires_at(
@@ -273,11 +300,16 @@ class Worker:
         instance = None if over else await self._instances.find_numbered(batch.instance)
         if instance is None:
             end = over or Over("cancelled", "InstanceDeleted")
-            return dict.fromkeys(numbers, end), {}, Ask() if _is_probe(batch) else None
+            return _Delivered(
+                dict.fromkeys(numbers, end), change=Ask() if _is_probe(batch) else None
+            )
         async with self._database.read() as connection:
             present = await devices.still_addressed(
                 connection, batch.instance, publish.target, batch.gateway, batch.devices
             )
+            users: Mapping[DeviceNumber, UserId] = {}
+            if publish.is_watched and isinstance(publish.target, ToUsers):
+                users = await occupants.users_on(connection, [each.number for each in present])
         await self._let_small_ones_pass(batch)
         outcomes = await self._deliver.deliver(publish, instance, batch.gateway, present, replies)
         answers = outcomes.values()
@@ -293,7 +325,7 @@ class Worker:
             is_held=isinstance(change, Stop),
         )
         others: Verdict = Over("cancelled", "NoLongerAddressed")
-        return dict.fromkeys(numbers, others) | decided, outcomes, change
+        return _Delivered(dict.fromkeys(numbers, others) | decided, outcomes, change, users)
 
     def _over(self, batch: Batch, publish: Publish, deadline: datetime) -> Over | None:
         """How a batch ends without being sent; None if it is worth sending."""

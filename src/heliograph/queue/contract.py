@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Protocol
 
-from heliograph.model import Lane, Sort
+from heliograph.model import CallLane, Lane, Sort
 from heliograph.storage.work import Work
 
 
@@ -26,7 +26,7 @@ class Queue(Protocol):
         """Whether what hands work out answers; without it, work is found a little later."""
 
     async def take(
-        self, sort: Sort, limit: int, *, besides: Collection[Lane] = ()
+        self, sort: Sort, limit: int, *, besides: Collection[Lane | CallLane] = ()
     ) -> Sequence[Work]:
         """
         Hold up to ``limit`` pieces of work of a sort that are due, in turns by instance.

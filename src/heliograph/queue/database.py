@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from heliograph.model import InstanceNumber, Lane, Sort, WorkNumber
+from heliograph.model import CallLane, InstanceNumber, Lane, Sort, WorkNumber
 from heliograph.queue.news import LocalNews, News
 from heliograph.storage import lanes, turns, work
 from heliograph.storage.database import Database
@@ -67,7 +67,7 @@ class DatabaseQueue:
         self._news: News = news or LocalNews()
 
     async def take(
-        self, sort: Sort, limit: int, *, besides: Collection[Lane] = ()
+        self, sort: Sort, limit: int, *, besides: Collection[Lane | CallLane] = ()
     ) -> Sequence[Work]:
         """Hold up to ``limit`` pieces of work of a sort that are due, in turns by instance."""
         if limit < 1:
@@ -91,7 +91,7 @@ class DatabaseQueue:
         return taken
 
     async def take_paused(
-        self, sort: Sort, limit: int, *, besides: Collection[Lane] = ()
+        self, sort: Sort, limit: int, *, besides: Collection[Lane | CallLane] = ()
     ) -> Sequence[Work]:
         """Hold only what can be taken of paused lanes; we look now and then."""
         now = self._clock()
@@ -103,7 +103,7 @@ class DatabaseQueue:
             return await turns.of_paused(connection, sort, limit, terms, besides=besides)
 
     async def claim(
-        self, numbers: Collection[WorkNumber], *, besides: Collection[Lane] = ()
+        self, numbers: Collection[WorkNumber], *, besides: Collection[Lane | CallLane] = ()
     ) -> Sequence[Work]:
         """Hold those of some work that are due, in nobody's hand and of lanes that go on."""
         now = self._clock()

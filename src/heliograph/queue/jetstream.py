@@ -20,7 +20,7 @@ import msgspec
 from heliograph.logs import Event
 from heliograph.logs import get as log
 from heliograph.metrics import Metrics
-from heliograph.model import InstanceNumber, Lane, Sort, WorkNumber
+from heliograph.model import CallLane, InstanceNumber, Lane, Sort, WorkNumber
 from heliograph.queue.broker import NO_RESPONDERS, Broker, status
 from heliograph.queue.database import DatabaseQueue
 from heliograph.queue.lines import Drawn, Lines
@@ -118,7 +118,7 @@ class JetStreamQueue:
         return self._monotonic() < self._quiet_until
 
     async def take(
-        self, sort: Sort, limit: int, *, besides: Collection[Lane] = ()
+        self, sort: Sort, limit: int, *, besides: Collection[Lane | CallLane] = ()
     ) -> Sequence[Work]:
         """Hold up to ``limit`` pieces of work of a sort that are due, in turns by instance."""
         if not self._broker.is_up:
@@ -216,7 +216,9 @@ class JetStreamQueue:
             handed_out += found
         return handed_out
 
-    async def _claim(self, drawn: Sequence[Drawn], besides: Collection[Lane]) -> Sequence[Work]:
+    async def _claim(
+        self, drawn: Sequence[Drawn], besides: Collection[Lane | CallLane]
+    ) -> Sequence[Work]:
         """Lease what tickets are for, if it is there to be had; what to do with the others."""
         left = await self._without_doubles(drawn)
         try:
@@ -314,8 +316,10 @@ class JetStreamQueue:
         """Tell how many tickets wait, and how much was given up."""
         waiting = dict.fromkeys(Sort, 0)
         for info in await self._broker.consumers():
-            sort = Sort(info.name.partition("-")[0])
-            waiting[sort] += (info.num_pending or 0) + (info.num_ack_pending or 0)
+            sort = info.name.partition("-")[0]
+            if sort not in waiting:
+                continue  # a newer version's
+            waiting[Sort(sort)] += (info.num_pending or 0) + (info.num_ack_pending or 0)
         for sort, count in waiting.items():
             self._metrics.queue_tickets.labels(sort).set(count)
         count, _ = await self._broker.dead_letters()

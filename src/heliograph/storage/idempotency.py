@@ -1,16 +1,16 @@
 """Queries on idempotency keys: which publish a caller's key has made already."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Table, delete, select, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import delete, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.errors import KeyReused
 from heliograph.model import InstanceNumber, PublishId
+from heliograph.storage.insertion import INSERTS
 from heliograph.storage.tables import idempotency_keys
 
 KEPT: Final = timedelta(hours=24)
@@ -18,12 +18,6 @@ KEPT: Final = timedelta(hours=24)
 
 _REMOVED_AT_ONCE: Final = 100
 """Old keys that go in passing, or two for each that is made: they become fewer."""
-
-_INSERTS: Final[dict[str, Callable[[Table], sqlite.Insert | postgresql.Insert]]] = {
-    "sqlite": sqlite.insert,
-    "postgresql": postgresql.insert,
-}
-"""Both write the same words, but SQLAlchemy has them in its dialects only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +77,7 @@ def _answer(claim: Claim, body_digest: bytes, publish: PublishId) -> PublishId |
 
 async def _claim(connection: AsyncConnection, claims: Sequence[Claim], now: datetime) -> set[_Name]:
     """The names that were free, and are taken now."""
-    insert = _INSERTS[connection.dialect.name](idempotency_keys)
+    insert = INSERTS[connection.dialect.name](idempotency_keys)
     names = ("body_digest", "publish_id", "made_at")
     claimed = await connection.execute(
         insert.on_conflict_do_update(

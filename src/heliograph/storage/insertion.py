@@ -9,10 +9,19 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
+from sqlalchemy import Table
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 MOST_ROWS: Final = 256
 """In one statement: few enough for the number of parameters that every engine takes."""
+
+
+INSERTS: Final[dict[str, Callable[[Table], sqlite.Insert | postgresql.Insert]]] = {
+    "sqlite": sqlite.insert,
+    "postgresql": postgresql.insert,
+}
+"""Both write the same words, but SQLAlchemy has them in its dialects only."""
 
 
 class Insertion:

@@ -13,7 +13,15 @@ from typing import Any, Final
 from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from heliograph.model import Environment, Gateway, InstanceId, InstanceNumber, Lane, PauseKind
+from heliograph.model import (
+    CallLane,
+    Environment,
+    Gateway,
+    InstanceId,
+    InstanceNumber,
+    Lane,
+    PauseKind,
+)
 from heliograph.storage.locks import hold_name
 from heliograph.storage.tables import instances, lanes
 
@@ -28,6 +36,12 @@ _PLACES: Final[dict[tuple[Gateway, Environment | None], int]] = {
     (Gateway.WEB, None): 5,
 }
 """As they are stored: never give a number again. 0 is what has no lane yet: expansions."""
+
+_FIRST_OF_CALLS: Final = 6
+"""The place from which on an instance's webhooks have theirs."""
+
+CALL_LANES: Final = LANES - _FIRST_OF_CALLS
+"""How many lanes the webhooks of an instance share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +59,16 @@ class Paused:
     """How many have found out that it does not."""
 
 
-def key(lane: Lane) -> int:
+def key(lane: Lane | CallLane) -> int:
     """One number for a lane, by which the lanes of an instance stand together."""
+    if isinstance(lane, CallLane):
+        return lane.instance * LANES + _FIRST_OF_CALLS + lane.place
     return lane.instance * LANES + _PLACES[lane.gateway, lane.environment]
+
+
+def call_lane(key: int) -> CallLane:
+    """The lane of calls that has this key."""
+    return CallLane(InstanceNumber(key // LANES), key % LANES - _FIRST_OF_CALLS)
 
 
 async def paused(

@@ -1,12 +1,13 @@
 """Queries on outcomes: what came of each batch, in one row."""
 
 from array import array
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from sqlalchemy import Row, bindparam, exists, insert, select
+from sqlalchemy import Row, bindparam, exists, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.model import DeviceNumber, Gateway, PublishNumber
@@ -25,6 +26,9 @@ _LETTERS: Final[dict[Result, str]] = {
     "again": "R",
 }
 _RESULTS: Final = {letter: result for result, letter in _LETTERS.items()}
+
+_NUMBER_BYTES: Final = 8
+"""Of one device in a row's list of them."""
 
 _EVERY: Final = "*"
 """Stands among the reasons for every device of the batch."""
@@ -127,6 +131,21 @@ async def of_device(
         .order_by(outcomes.c.number)
     )
     return [_read(row, device) for row in await connection.execute(query) if device in row.devices]
+
+
+async def counts(
+    connection: AsyncConnection, publish: PublishNumber
+) -> "Counter[tuple[Gateway, Result]]":
+    """How many attempts of a publish came to what, through each gateway."""
+    columns = (outcomes.c.gateway, outcomes.c.ends, func.length(outcomes.c.devices))
+    found: Counter[tuple[Gateway, Result]] = Counter()
+    for gateway, ends, size in await connection.execute(
+        select(*columns).where(outcomes.c.publish_number == publish)
+    ):
+        letters = {ends: size // _NUMBER_BYTES} if len(ends) == 1 else Counter(ends)
+        for letter, count in letters.items():
+            found[Gateway(gateway), _RESULTS[letter]] += count
+    return found
 
 
 def _read(row: Row[Any], device: DeviceNumber) -> Attempt:

@@ -5,10 +5,11 @@ A publish is locked with ``FOR NO KEY UPDATE``: others may go on adding rows tha
 to it, which would otherwise wait for us while we wait for them.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 from sqlalchemy import exists, func, select, update
@@ -16,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.model import (
     End,
+    Gateway,
     InstanceNumber,
     Interest,
     Messages,
@@ -29,6 +31,7 @@ from heliograph.model import (
 from heliograph.storage.columns import Instant, Json
 from heliograph.storage.insertion import Insertion
 from heliograph.storage.tables import publishes, work
+from heliograph.storage.work import IS_FOR_DEVICES
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,20 @@ class Publish:
     accepted_at: datetime
     expanded_at: datetime | None
     cancelled_at: datetime | None
+    is_watched: bool = False
+    """Whether somebody is to be told when it is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """What became of a publish through one gateway, as far as we were told."""
+
+    sent: int
+    """The gateway took it."""
+    delivered: int
+    """The device said that it has it."""
+    opened: int
+    """Somebody opened it there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +84,8 @@ class Progress:
     expired: int
     cancelled: int
     pending: int
+    gateways: Mapping[Gateway, Echo] = field(default_factory=dict)
+    """Of those through which anything was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +97,8 @@ class New:
     target: Target
     messages: Messages
     accepted_at: datetime
+    is_watched: bool = False
+    """Whether somebody is to be told when it is over."""
 
 
 async def add_all(
@@ -93,6 +114,7 @@ async def add_all(
                 Json.written(_write_target(each.target)),
                 _messages.encode(each.messages),
                 Instant.written(each.accepted_at),
+                each.is_watched,
             )
             for each in new
         ],
@@ -140,6 +162,7 @@ async def find(
         accepted_at=row.accepted_at,
         expanded_at=row.expanded_at,
         cancelled_at=row.cancelled_at,
+        is_watched=bool(row.is_watched),
     )
 
 
@@ -191,7 +214,17 @@ async def progress(
         expired=row.expired,
         cancelled=row.cancelled,
         pending=int(row.pending),
+        gateways=echoes(row),
     )
+
+
+def echoes(row: Any) -> dict[Gateway, Echo]:
+    """What a row of publishes, or a sum of such rows, says of each gateway."""
+    every = {
+        gateway: Echo(*[int(getattr(row, f"{gateway}_{count}")) for count in ECHO_COUNTS])
+        for gateway in Gateway
+    }
+    return {gateway: each for gateway, each in every.items() if each != _SILENCE}
 
 
 async def add_targeted(connection: AsyncConnection, number: PublishNumber, more: int) -> int:
@@ -207,18 +240,22 @@ async def add_targeted(connection: AsyncConnection, number: PublishNumber, more:
 
 async def mark_expanded(
     connection: AsyncConnection, number: PublishNumber, *, now: datetime
-) -> None:
-    """Note that every delivery of a publish is known."""
-    await connection.execute(
-        update(publishes).where(publishes.c.number == number).values(expanded_at=now)
+) -> bool:
+    """Note that every delivery of a publish is known; whether somebody waits for its end."""
+    is_watched = await connection.scalar(
+        update(publishes)
+        .where(publishes.c.number == number)
+        .values(expanded_at=now)
+        .returning(publishes.c.is_watched)
     )
+    return bool(is_watched)
 
 
 async def mark_cancelled(
     connection: AsyncConnection, number: PublishNumber, *, now: datetime
 ) -> bool:
     """Note that a publish is cancelled; False if it was already, or is over."""
-    is_left = exists().where(work.c.publish_number == publishes.c.number)
+    is_left = exists().where(work.c.publish_number == publishes.c.number, IS_FOR_DEVICES)
     marked = await connection.execute(
         update(publishes)
         .where(publishes.c.number == number, publishes.c.cancelled_at.is_(None), is_left)
@@ -234,21 +271,90 @@ async def is_cancelled(connection: AsyncConnection, number: PublishNumber) -> bo
 
 
 async def add_ends(
-    connection: AsyncConnection, number: PublishNumber, ends: Mapping[End, int]
+    connection: AsyncConnection, number: PublishNumber, ends: Mapping[End, int], gateway: Gateway
+) -> bool:
+    """
+    Count deliveries through a gateway that have come to an end.
+
+    Returns:
+        Whether somebody is to be told when the publish is over, which it may be now: nobody
+        else finds that out before this transaction ends.
+    """
+    if not ends:
+        return False
+    counts: dict[str, Any] = {end: publishes.c[end] + more for end, more in ends.items()}
+    if sent := ends.get("sent"):
+        column = f"{gateway}_sent"
+        counts[column] = publishes.c[column] + sent
+    is_watched = await connection.scalar(
+        update(publishes)
+        .where(publishes.c.number == number)
+        .values(counts)
+        .returning(publishes.c.is_watched)
+    )
+    return bool(is_watched)
+
+
+async def add_cancelled(connection: AsyncConnection, number: PublishNumber, more: int) -> None:
+    """Count deliveries, through whichever gateways, that an operator has cancelled."""
+    await connection.execute(
+        update(publishes)
+        .where(publishes.c.number == number)
+        .values(cancelled=publishes.c.cancelled + more)
+    )
+
+
+async def unwatch(connection: AsyncConnection, number: PublishNumber) -> None:
+    """Have nobody told any more when a publish is over: they have been."""
+    await connection.execute(
+        update(publishes).where(publishes.c.number == number).values(is_watched=False)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """Of a publish, what concerns those who say something of it."""
+
+    number: PublishNumber
+    instance: InstanceNumber
+    target: Target
+
+
+async def sketches(
+    connection: AsyncConnection, ids: Collection[PublishId]
+) -> Mapping[PublishId, Sketch]:
+    """Those of some publishes that there are."""
+    columns = (publishes.c.id, publishes.c.number, publishes.c.instance_number, publishes.c.target)
+    rows = await connection.execute(select(*columns).where(publishes.c.id.in_(ids)))
+    return {
+        PublishId(identity): Sketch(
+            PublishNumber(number), InstanceNumber(instance), _read_target(target)
+        )
+        for identity, number, instance, target in rows
+    }
+
+
+async def add_echoes(
+    connection: AsyncConnection,
+    counts: Mapping[tuple[PublishNumber, Gateway, Literal["delivered", "opened"]], int],
 ) -> None:
-    """Count deliveries that have come to an end."""
-    if ends:
+    """Count what devices said of publishes."""
+    changes: dict[PublishNumber, dict[str, Any]] = defaultdict(dict)
+    for (number, gateway, what), more in counts.items():
+        column = f"{gateway}_{what}"
+        changes[number][column] = publishes.c[column] + more
+    for number in sorted(changes):  # in order, as everybody does who holds several
         await connection.execute(
-            update(publishes)
-            .where(publishes.c.number == number)
-            .values({end: publishes.c[end] + more for end, more in ends.items()})
+            update(publishes).where(publishes.c.number == number).values(changes[number])
         )
 
 
+ECHO_COUNTS: Final = ("sent", "delivered", "opened")
+_SILENCE: Final = Echo(0, 0, 0)
 _messages: Final = msgspec.msgpack.Encoder()
 _INSERTION: Final = Insertion(
     publishes.name,
-    ("id", "instance_number", "target", "messages", "accepted_at"),
+    ("id", "instance_number", "target", "messages", "accepted_at", "is_watched"),
     constant=dict.fromkeys(("targeted", "sent", "failed", "expired", "cancelled"), "0"),
     returning=("id", "number"),
 )

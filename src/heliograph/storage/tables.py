@@ -16,8 +16,13 @@ secret is sealed before it arrives here (``wire/seal.py``).
                ├─ watches                      how much was pruned lately, by lane
                ├─ idempotency_keys
                ├─ lanes                        those that are paused
-               └─ publishes ─┬─ work           what is still to do, leased
-                             └─ outcomes       what was done, one row a batch
+               ├─ webhooks ──┐                 who wants to be told of what
+               └─ publishes ─┼─ calls ── call_attempts   what they are told, and how that went
+                             ├─ work           what is still to do, leased
+                             ├─ outcomes       what was done, one row a batch
+                             ├─ receipts       what devices say: delivered, opened
+                             ├─ reached        the people of a publish, until somebody is told
+                             └─ own_hooks      whom one publish alone tells
 
 Four stand by themselves. Processes share what they must not have twice: *provider_tokens*,
 *workers* and *fcm_projects*; *required_revisions* tells an old program that it is too old.
@@ -37,6 +42,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from heliograph.model import Gateway
 from heliograph.storage.columns import (
     Instant,
     Json,
@@ -189,7 +195,108 @@ publishes = Table(
     Column("failed", Integer, nullable=False),
     Column("expired", Integer, nullable=False),
     Column("cancelled", Integer, nullable=False),
+    # Of those sent, how many through each gateway; and how many devices said what of it.
+    *[
+        Column(f"{gateway}_{count}", Integer, nullable=False, server_default="0")
+        for count in ("sent", "delivered", "opened")
+        for gateway in Gateway
+    ],
+    # Whether somebody is to be told when it is over; None means no.
+    Column("is_watched", Boolean),
     Index(None, "instance_number", "number"),
+    Index(None, "instance_number", "accepted_at"),
+    sqlite_autoincrement=True,
+)
+
+# What devices say of a publish, each once, however often they say it.
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("publish_number", ForeignKey("publishes.number", ondelete="CASCADE"), primary_key=True),
+    # Not a foreign key: what it said stays true when the device is gone.
+    Column("device_number", BigInteger, primary_key=True, autoincrement=False),
+    # Who was logged in on it, if the device and we agree on that.
+    Column("user_id", Text),
+    Column("delivered_at", Instant),
+    Column("opened_at", Instant),
+    sqlite_with_rowid=False,
+)
+
+# The people of a watched publish of whom we know what became of it; gone when it is over.
+reached = Table(
+    "reached",
+    metadata,
+    Column("publish_number", ForeignKey("publishes.number", ondelete="CASCADE"), primary_key=True),
+    Column("user_id", Text, primary_key=True),
+    # Whether a gateway took it for one of their devices.
+    Column("is_sent", Boolean, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Where an instance wants to be told of things; address and secret are sealed.
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("number", Serial, primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("instance_number", ForeignKey("instances.number", ondelete="CASCADE"), nullable=False),
+    # Whose form its calls have, and of what it is told: subjects, with commas between them.
+    Column("dialect", Text, nullable=False),
+    Column("subjects", Text, nullable=False),
+    Column("url", LargeBinary, nullable=False),
+    Column("secret", LargeBinary, nullable=False),
+    # What its owner wants to find in each call.
+    Column("custom_data", Json, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Index(None, "instance_number", "number"),
+    sqlite_autoincrement=True,
+)
+
+# Where one publish is told of, and of no other; address and request are sealed.
+own_hooks = Table(
+    "own_hooks",
+    metadata,
+    Column("publish_number", ForeignKey("publishes.number", ondelete="CASCADE"), primary_key=True),
+    Column("dialect", Text, nullable=False),
+    Column("url", LargeBinary, nullable=False),
+    # The caller's request, which is told back.
+    Column("request", LargeBinary, nullable=False),
+)
+
+# A notice to a webhook, or to a publish's own hook, and whether it has arrived.
+calls = Table(
+    "calls",
+    metadata,
+    Column("number", Serial, primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("instance_number", ForeignKey("instances.number", ondelete="CASCADE"), nullable=False),
+    Column("publish_number", ForeignKey("publishes.number", ondelete="CASCADE"), nullable=False),
+    # None: the publish's own hook.
+    Column("webhook_number", ForeignKey("webhooks.number", ondelete="CASCADE")),
+    Column("notice", LargeBinary, nullable=False),
+    # What all calls about one event have in common.
+    Column("event_id", Text, nullable=False),
+    Column("made_at", Instant, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("ended_at", Instant),
+    Index(None, "instance_number", "number"),
+    Index(None, "publish_number"),
+    Index(None, "webhook_number", "state", "number"),
+    Index(None, "state", "ended_at"),
+    sqlite_autoincrement=True,
+)
+
+call_attempts = Table(
+    "call_attempts",
+    metadata,
+    Column("number", Serial, primary_key=True),
+    Column("call_number", ForeignKey("calls.number", ondelete="CASCADE"), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("took_ms", Integer, nullable=False),
+    # None: no answer came, and the problem says why.
+    Column("status", Integer),
+    Column("problem", Text),
+    Index(None, "call_number", "number"),
     sqlite_autoincrement=True,
 )
 
@@ -234,6 +341,9 @@ work = Table(
     Column("expires_at", Instant),
     # How often it could not be done for a reason of our own.
     Column("failures", Integer, nullable=False, server_default="0"),
+    # The call that is to be made; None for expansions and batches. Not a foreign key: the two
+    # go away together, and to look for it here would take an index that each delivery pays.
+    Column("call_number", BigInteger),
     Index(None, "publish_number"),
     Index(None, "due_at", "number"),
     Index(None, "sort", "lane", "due_at", "number"),

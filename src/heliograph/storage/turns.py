@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from heliograph.model import InstanceNumber, Lane, Sort, WorkNumber
+from heliograph.model import CallLane, InstanceNumber, Lane, Sort, WorkNumber
 from heliograph.storage import lanes
 from heliograph.storage.columns import Instant
 from heliograph.storage.lanes import Paused
@@ -63,7 +63,7 @@ async def lease(
     limit: int,
     terms: Terms,
     *,
-    besides: Collection[Lane] = (),
+    besides: Collection[Lane | CallLane] = (),
     after: InstanceNumber | None = None,
     with_expired: bool = True,
 ) -> Sequence[Work]:
@@ -100,7 +100,7 @@ async def of_paused(
     limit: int,
     terms: Terms,
     *,
-    besides: Collection[Lane] = (),
+    besides: Collection[Lane | CallLane] = (),
 ) -> Sequence[Work]:
     """Take only what ``lease`` takes of paused lanes."""
     paused = [each for each in await lanes.paused(connection) if each.lane not in besides]
@@ -131,7 +131,7 @@ async def _fresh(
     sort: Sort,
     limit: int,
     terms: Terms,
-    besides: Iterable[Lane],
+    besides: Iterable[Lane | CallLane],
     after: InstanceNumber | None,
 ) -> Sequence[Work]:
     """Take what waits in lanes that go on."""

@@ -1,8 +1,8 @@
 """
 Queries on work: what is still to be done for a publish.
 
-A row is either an *expansion* (no gateway: walk the target on from
-``expanded_to``) or a *batch* of deliveries for one lane. Whoever works on a row
+A row is an *expansion* (walk the target on from ``expanded_to``), a *batch* of
+deliveries for one lane, or a *call* to somebody who wants to be told. Whoever works on a row
 holds a lease on it, under a name; a lease that has run out belongs to a process that
 died, and is anybody's. A row goes away in the same transaction that stores what came
 of it. Whose turn it is to be leased, ``turns.py`` says.
@@ -35,6 +35,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from heliograph.model import (
+    CallLane,
     DeviceNumber,
     Environment,
     Gateway,
@@ -44,6 +45,7 @@ from heliograph.model import (
     Sort,
     WorkNumber,
 )
+from heliograph.notices import CallNumber
 from heliograph.storage import lanes
 from heliograph.storage.columns import Instant
 from heliograph.storage.insertion import Insertion
@@ -104,7 +106,24 @@ class Batch:
         return Lane(self.instance, self.gateway, self.environment)
 
 
-Work = Expansion | Batch
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A notice to somebody outside, to be given."""
+
+    number: WorkNumber
+    publish: PublishNumber
+    instance: InstanceNumber
+    call: CallNumber
+    lane: CallLane
+    """What it goes through."""
+    attempt: int
+    """1 the first time."""
+    sort: Sort = Sort.CALL
+    failures: int = 0
+    """How often it could not be done for a reason of our own."""
+
+
+Work = Expansion | Batch | Call
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +196,29 @@ async def add_batch(
     return await _add(connection, batch, due_at=due_at)
 
 
+async def add_calls(
+    connection: AsyncConnection, calls: Collection[Call], *, due_at: datetime
+) -> Sequence[Call]:
+    """Ask for calls, 1 to 256, to be made; they, with the numbers of their work."""
+    added = await _CALLS.add(
+        connection,
+        [
+            (
+                each.publish,
+                each.instance,
+                lanes.key(each.lane),
+                Instant.written(due_at),
+                b"",
+                each.attempt,
+                each.call,
+            )
+            for each in calls
+        ],
+    )
+    numbers = {call: WorkNumber(number) for number, call in added}
+    return [replace(each, number=numbers[each.call], failures=0) for each in calls]
+
+
 async def claim(
     connection: AsyncConnection,
     numbers: Sequence[WorkNumber],
@@ -224,7 +266,7 @@ async def claim_open(
     holder: str,
     now: datetime,
     until: datetime,
-    besides: Collection[Lane] = (),
+    besides: Collection[Lane | CallLane] = (),
 ) -> Sequence[Work]:
     """As ``claim``, in any order, but only of lanes that go on, and not of those ``besides``."""
     taken = await connection.execute(
@@ -403,11 +445,17 @@ async def waiting(
     return found
 
 
+async def is_any_left(connection: AsyncConnection, publish: PublishNumber) -> bool:
+    """Whether anything is left to expand or to deliver of a publish."""
+    query = select(work.c.number).where(work.c.publish_number == publish, IS_FOR_DEVICES)
+    return await connection.scalar(query.limit(1)) is not None
+
+
 async def remove_waiting(connection: AsyncConnection, publish: PublishNumber) -> Sequence[Work]:
-    """Remove a publish's work that is in nobody's hand; what it was."""
+    """Remove what waits in nobody's hand to be expanded or delivered; what it was."""
     removed = await connection.execute(
         delete(work)
-        .where(work.c.publish_number == publish, work.c.leased_until.is_(None))
+        .where(work.c.publish_number == publish, work.c.leased_until.is_(None), IS_FOR_DEVICES)
         .returning(work)
     )
     return sorted((_read(row) for row in removed), key=lambda item: item.number)
@@ -443,6 +491,17 @@ _EXPANSIONS: Final = Insertion(
 )
 
 
+_CALLS: Final = Insertion(
+    work.name,
+    ("publish_number", "instance_number", "lane", "due_at", "devices", "attempt", "call_number"),
+    constant={"expanded_to": "0", "pending": "0", "sort": f"'{Sort.CALL}'"},
+    returning=("number", "call_number"),
+)
+
+IS_FOR_DEVICES: Final = work.c.call_number.is_(None)
+"""What tells the rest from calls."""
+
+
 def _has(devices: "array[int]", device: DeviceNumber) -> bool:
     """Whether a device is among those of a batch, which are in ascending order."""
     place = bisect_left(devices, device)
@@ -453,6 +512,9 @@ def _read(row: Row[Any]) -> Work:
     number, publish = WorkNumber(row.number), PublishNumber(row.publish_number)
     instance = InstanceNumber(row.instance_number)
     sort = Sort(row.sort)
+    if row.call_number is not None:
+        call, lane = CallNumber(row.call_number), lanes.call_lane(row.lane)
+        return Call(number, publish, instance, call, lane, row.attempt, sort, row.failures)
     if row.gateway is None:
         return Expansion(number, publish, instance, row.expanded_to, sort, row.failures)
     return Batch(

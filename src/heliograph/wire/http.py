@@ -4,7 +4,10 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+LONGEST_URL: Final = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +58,21 @@ def retry_after(response: HttpResponse, *, now: datetime) -> timedelta | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return max(moment - now, timedelta(0))
+
+
+def url_problem(url: str) -> str | None:
+    """What keeps us from sending a request to an address; None if nothing does."""
+    try:
+        parts = urlsplit(url)
+        is_usable = (
+            parts.scheme in ("https", "http")
+            and bool(parts.hostname)
+            and parts.port != 0  # reading it also refuses a port that is no number
+        )
+    except ValueError:
+        is_usable = False
+    if not is_usable or not url.isascii() or not url.isprintable() or " " in url:
+        return "must be an http(s) address"
+    if len(url) > LONGEST_URL:
+        return f"must have at most {LONGEST_URL} characters"
+    return None

@@ -452,6 +452,7 @@ async def test_more_than_can_be_stored_is_to_come_again(tmp_path: Path) -> None:
             shop.instances,
             shop.registry,
             full,
+            shop.webhooks,
             publish_rate=1,
             device_rate=1,
             clock=shop.clock,

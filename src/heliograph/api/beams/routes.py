@@ -5,28 +5,23 @@ Every handler makes the same movements: who asks, what do they say, is it right,
 keep it, answer. Success is always exactly 200: Go's and Ruby's SDKs take nothing else.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
-from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, Route, Router
+from starlette.routing import BaseRoute, Route
 
 from heliograph import auth
 from heliograph.api import idempotency
 from heliograph.api.beams import payloads, schema
+from heliograph.api.beams.mounts import FROM_BROWSERS, mount
 from heliograph.api.bodies import check_content_type, read_object
 from heliograph.api.express import Handler
 from heliograph.api.limits import Rate, address_of
 from heliograph.api.problems import (
     Problem,
-    answer_http_exception,
-    answer_problem,
     json_response,
 )
 from heliograph.errors import InvalidInput, KeyReused, Overloaded, TooManyDevices, UserTaken
@@ -34,6 +29,7 @@ from heliograph.instances import Instance, Instances
 from heliograph.model import DeviceId, Gateway, Target, ToInterests, ToUsers
 from heliograph.pipeline.accept import Accept
 from heliograph.registry import Registry
+from heliograph.webhooks import Webhooks
 from heliograph.wire.jws import base64url
 
 _KIB: Final = 1024
@@ -52,6 +48,7 @@ class Beams:
         instances: Instances,
         registry: Registry,
         accept: Accept,
+        webhooks: Webhooks,
         *,
         publish_rate: int,
         device_rate: int,
@@ -64,6 +61,7 @@ class Beams:
             instances: Who may publish.
             registry: The devices.
             accept: Where publishes go.
+            webhooks: What keeps the hook that a publish has of its own.
             publish_rate: Publishes a second of one instance, and as many customer calls.
             device_rate: Requests a second of devices at one network address.
             clock: The time.
@@ -71,6 +69,7 @@ class Beams:
         self._instances = instances
         self._registry = registry
         self._accept = accept
+        self._webhooks = webhooks
         self._publish_rate = Rate(publish_rate)
         self._customer_rate = Rate(publish_rate)
         self._device_rate = Rate(device_rate)
@@ -91,11 +90,11 @@ class Beams:
         users = instance + "/users/{user:path}"
         return [
             *[_post(path, handler) for path, handler in self.publish_routes().items()],
-            _mount("/customer_api", [_delete(users, self.delete_user)]),
-            _mount("/user_api", [_delete(users, self.delete_user)]),
-            _mount("/device_api", self._device_routes(instance), _FROM_BROWSERS),
+            mount("/customer_api", [_delete(users, self.delete_user)]),
+            mount("/user_api", [_delete(users, self.delete_user)]),
+            mount("/device_api", self._device_routes(instance), FROM_BROWSERS),
             # Android, when its override has no path of its own (contract §1.3).
-            _mount("/instances", self._device_routes("/{instance}"), _FROM_BROWSERS),
+            mount("/instances", self._device_routes("/{instance}"), FROM_BROWSERS),
         ]
 
     def _device_routes(self, instance: str) -> list[Route]:
@@ -134,8 +133,12 @@ class Beams:
         publish = self._accept.new_id()
         messages = payloads.build(schema.read_payloads(body), instance=instance.id, publish=publish)
         once = idempotency.once(key, kind.__name__, body)
+        hook = schema.read_own_hook(body)
+        own = None if hook is None else self._webhooks.own(instance, publish, hook)
         try:
-            accepted = await self._accept.accept(instance, publish, target, messages, once=once)
+            accepted = await self._accept.accept(
+                instance, publish, target, messages, once=once, hook=own
+            )
         except KeyReused:
             raise idempotency.key_reused() from None
         except Overloaded:
@@ -308,22 +311,6 @@ class Beams:
         return instance, device
 
 
-_FROM_BROWSERS: Final = (
-    Middleware(
-        CORSMiddleware,
-        allow_origins=["*"],
-        allow_methods=["GET", "POST", "PUT", "DELETE"],
-        allow_headers=["*"],
-        max_age=86_400,
-    ),
-    # Inside the other, so that what the router refuses can be read from other origins too.
-    Middleware(
-        ExceptionMiddleware,
-        handlers={Problem: answer_problem, HTTPException: answer_http_exception},
-    ),
-)
-"""Browsers call the device API from other origins, without cookies (contract §4.1)."""
-
 _TOKEN_PROBLEMS: Final = {
     "forged": (401, "Unauthorized"),
     "expired": (401, "Unauthorized"),
@@ -354,11 +341,6 @@ def _done(found: bool) -> Response:
     if not found:
         raise _device_not_found()
     return Response()
-
-
-def _mount(path: str, routes: list[Route], middleware: Sequence[Middleware] = ()) -> Mount:
-    """Routes below a path; none is redirected to, for SDKs take a 307 for an answer."""
-    return Mount(path, Router(routes, redirect_slashes=False), middleware=middleware)
 
 
 def _get(path: str, handler: Handler) -> Route:

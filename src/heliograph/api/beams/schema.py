@@ -17,6 +17,7 @@ import msgspec
 
 from heliograph import auth
 from heliograph.api.beams.checks import a, read_names, unprocessable
+from heliograph.api.beams.events import NAME
 from heliograph.api.problems import Problem
 from heliograph.model import (
     Address,
@@ -30,7 +31,9 @@ from heliograph.model import (
     UserId,
     WebAddress,
 )
+from heliograph.notices import OwnHook
 from heliograph.wire import ece
+from heliograph.wire.http import url_problem
 
 MOST_INTERESTS_OF_A_PUBLISH: Final = 100
 MOST_USERS_OF_A_PUBLISH: Final = 1000
@@ -79,6 +82,22 @@ def read_target(body: Mapping[str, Any], kind: type[Target]) -> Target:
         dict(body), "interests", most=MOST_INTERESTS_OF_A_PUBLISH, check_name=_check_interest
     )
     return ToInterests(tuple(Interest(name) for name in interests))
+
+
+def read_own_hook(body: Mapping[str, Any]) -> OwnHook | None:
+    """
+    Where a publish wants to be told of, by the older hook (contract §8); None if nowhere.
+
+    Raises:
+        Problem: 422.
+    """
+    if "webhookUrl" not in body:
+        return None
+    url = body["webhookUrl"]
+    a(str)("webhookUrl", url)
+    if problem := url_problem(url):
+        raise unprocessable("webhookUrl", problem)
+    return OwnHook(NAME, url, msgspec.json.encode(body))
 
 
 def _check_user(field: str, name: str) -> None:

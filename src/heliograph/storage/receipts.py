@@ -1,0 +1,57 @@
+"""Queries on receipts: what devices say of a publish, each thing once."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from heliograph.model import DeviceNumber, PublishNumber, UserId
+from heliograph.storage.insertion import INSERTS
+from heliograph.storage.tables import receipts
+
+What = Literal["delivered", "opened"]
+"""What a device can say: that it has a publish, and that somebody opened it there."""
+
+
+class Receipt(NamedTuple):
+    """One device's word about one publish."""
+
+    publish: PublishNumber
+    device: DeviceNumber
+    user: UserId | None
+    """Who was logged in, if that is known."""
+
+
+async def add(
+    connection: AsyncConnection, what: What, said: Collection[Receipt], *, now: datetime
+) -> set[tuple[PublishNumber, DeviceNumber]]:
+    """
+    Keep what some devices say, unless they have said it before.
+
+    Returns:
+        By publish and device, what is news.
+    """
+    if not said:
+        return set()
+    insert = INSERTS[connection.dialect.name](receipts)
+    column = f"{what}_at"
+    added = await connection.execute(
+        insert.on_conflict_do_update(
+            index_elements=["publish_number", "device_number"],
+            set_={column: insert.excluded[column]},
+            where=receipts.c[column].is_(None),
+        ).returning(receipts.c.publish_number, receipts.c.device_number),
+        [
+            {
+                "publish_number": each.publish,
+                "device_number": each.device,
+                "user_id": each.user,
+                column: now,
+            }
+            for each in sorted(
+                said, key=lambda each: each[:2]
+            )  # so that no two transactions wait for each other
+        ],
+    )
+    return {(PublishNumber(publish), DeviceNumber(device)) for publish, device in added}
