@@ -4,6 +4,7 @@ What each official SDK does with each answer that the product really gives.
 ``docs/sdk-behaviour.md`` tells the same in words; a row of its table is a test here.
 """
 
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from itertools import count
@@ -18,11 +19,12 @@ from starlette.types import ASGIApp
 import heliograph.api
 from client.faulty import Clock, Faulty
 from client.phones import GATEWAYS, Phone
+from heliograph.api.beams import payloads, schema
 from heliograph.api.beams.routes import Beams
 from heliograph.app import database_url
 from heliograph.client import device
 from heliograph.client.profiles import PROFILES, Call
-from heliograph.model import DeviceId
+from heliograph.model import DeviceId, InstanceId, PublishId
 from heliograph.storage import devices, instances
 from heliograph.storage.database import Database
 from support import ADMIN, Served, on_loopback, settings_in
@@ -244,6 +246,7 @@ def strict(served: Served) -> ASGIApp:
         served.product.instances,
         nothing,
         nothing,
+        nothing,
         publish_rate=0,
         device_rate=0,
         clock=lambda: datetime.now(UTC),
@@ -286,6 +289,67 @@ async def test_ios_leaves_a_deleted_instance_alone(served: Served, phone: Phone)
     await phone.app.stop()
 
     assert ["interests", "register", "delete"] == phone.faulty.calls
+    assert 0.0 == phone.clock.seconds
+
+
+@EVERY
+async def test_what_it_reports_is_counted(phone: Phone, profile: str) -> None:
+    """§3, §7: a payload of the product's leads to reports that the product understands."""
+    user = somebody()
+    await phone.log_in(user)
+    body: dict[str, Any] = {
+        "apns": {"aps": {"alert": "Hello"}},
+        "fcm": {"notification": {"title": "Hello", "click_action": "ORDER"}},
+        "web": {"notification": {"title": "Hello", "deep_link": "https://site.example"}},
+    }
+    accepted = await phone.beams.publish({"users": [user], **body}, to="/users")
+    publish = PublishId(accepted.json()["publishId"])
+    payload = _payload(profile, body, phone.served.instance.id, publish)
+    phone.faulty.calls.clear()
+    arrived = await phone.app.handle_notification(payload, "background")
+    opened = await phone.app.handle_notification(payload, "inactive")
+
+    assert ["report", "report"] == phone.faulty.calls
+    assert (profile != "ios") == arrived.should_process  # its author did not wake it
+    assert {"ios": None, "android": "ORDER", "web": "https://site.example"}[profile] == opened.opens
+    url = f"/admin/v1/instances/{phone.served.instance.id}/publishes/{publish}"
+    progress = (await phone.served.http.get(url, headers=ADMIN)).json()
+    assert (1, 1) == (progress["delivered"], progress["opened"])
+
+
+def _payload(
+    profile: str, body: dict[str, Any], instance: InstanceId, publish: PublishId
+) -> dict[str, Any]:
+    """What a device receives of a publish."""
+    built = payloads.build(schema.read_payloads(body), instance=instance, publish=publish)
+    assert built.apns is not None
+    assert built.fcm is not None
+    assert built.web is not None
+    sent = {"ios": built.apns.payload, "android": built.fcm.message, "web": built.web.payload}
+    received: dict[str, Any] = json.loads(sent[profile])
+    return received
+
+
+@EVERY
+async def test_a_report_is_never_repeated(served: Served, phone: Phone, profile: str) -> None:
+    """§7, must-do 7: of a device, a publish or an instance that is gone, too, one is enough."""
+    pusher = {"instanceId": phone.served.instance.id, "publishId": "pubid-unknown"}
+    extra = json.dumps(pusher) if profile == "android" else pusher
+    payload = {"aps": {}, "notification": {}, "data": {"pusher": extra}}
+    await phone.app.handle_notification(payload)
+    await lose(phone)
+    await phone.app.handle_notification(payload)
+    made = (await served.http.post("/admin/v1/instances", json={"name": "x"}, headers=ADMIN)).json()
+    await phone.app.stop()
+    await phone.app.start(made["instance_id"])
+    await phone.register()
+    await served.http.delete(f"/admin/v1/instances/{made['instance_id']}", headers=ADMIN)
+    phone.faulty.calls.clear()
+    pusher["instanceId"] = made["instance_id"]
+    payload["data"] = {"pusher": json.dumps(pusher) if profile == "android" else pusher}
+    await phone.app.handle_notification(payload)
+
+    assert ["report"] == phone.faulty.calls
     assert 0.0 == phone.clock.seconds
 
 
