@@ -556,7 +556,7 @@ async def test_who_asks_together_is_answered_alone(registry: Registry) -> None:
     )
 
     assert isinstance(answers[0], UserTaken)
-    assert [True, False, True, True] == answers[1:]
+    assert [True, False, True, True] == list(answers[1:])
     assert ["alice", "bob", None] == [
         await owner(registry, each) for each in (first, second, third)
     ]

@@ -7,7 +7,7 @@ by its own rules, the table says so, and that the product does not answer so.
 """
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import count, product
 from pathlib import Path
 from typing import Final
@@ -148,15 +148,13 @@ async def test_everything_at_once(phone: Phone, seed: int) -> None:
 
     async def goes_on(user: str) -> None:
         await phone.launch()
-        for step in chance.sample(
-            [
-                lambda: phone.add("hello"),
-                lambda: phone.add("news"),
-                lambda: phone.log_in(user),
-                lambda: phone.remove("news"),
-            ],
-            4,
-        ):
+        steps: list[Callable[[], Awaitable[None]]] = [
+            lambda: phone.add("hello"),
+            lambda: phone.add("news"),
+            lambda: phone.log_in(user),
+            lambda: phone.remove("news"),
+        ]
+        for step in chance.sample(steps, len(steps)):
             await step()
 
     phone.faulty.plan = plan
