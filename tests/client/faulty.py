@@ -66,7 +66,7 @@ class Clock:
 
     seconds: float = 0.0
     pauses: int = 0
-    most_pauses: int = 8
+    most_pauses: int = 4
     """In a row without any time, before it is a hot loop."""
     ends_at: float = float("inf")
     at_the_end: Callable[[], Awaitable[object]] | None = None

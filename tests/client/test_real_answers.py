@@ -6,6 +6,7 @@ What each official SDK does with each answer that the product really gives.
 
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -17,6 +18,7 @@ from starlette.routing import Router
 from starlette.types import ASGIApp
 
 import heliograph.api
+from client.fakes import Enough
 from client.faulty import Clock, Faulty
 from client.phones import GATEWAYS, Phone
 from heliograph.api.beams import payloads, schema
@@ -34,6 +36,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 MOST_DEVICES: Final = 2
 EVERY = pytest.mark.parametrize("profile", GATEWAYS)
 MOBILE = pytest.mark.parametrize("profile", ["ios", "android"])
+NO_HTTPS: Final = {"endpoint": "ftp://push.example", "keys": {"p256dh": "", "auth": ""}}
 _serial = count()
 
 
@@ -290,6 +293,45 @@ async def test_ios_leaves_a_deleted_instance_alone(served: Served, phone: Phone)
 
     assert ["interests", "register", "delete"] == phone.faulty.calls
     assert 0.0 == phone.clock.seconds
+
+
+@pytest.mark.parametrize("profile", ["android"])
+async def test_android_asks_for_a_deleted_instance_for_ever(served: Served, phone: Phone) -> None:
+    """§4.9, 404 of a registration: Android waits, in the end a minute each time."""
+    made = (await served.http.post("/admin/v1/instances", json={"name": "x"}, headers=ADMIN)).json()
+    phone.store = device.MemoryStore()
+    phone.app = phone.installed()
+    await phone.app.start(made["instance_id"])
+    await phone.register()
+    await served.http.delete(f"/admin/v1/instances/{made['instance_id']}", headers=ADMIN)
+    phone.faulty.calls.clear()
+    phone.clock.at_the_end = enough
+    with pytest.raises(Enough):
+        await phone.app.add_device_interest("hello")
+
+    assert ["interests", *["register"] * 17] == phone.faulty.calls
+
+
+@pytest.mark.parametrize(
+    "profile, token, asked",
+    [("ios", "no hexadecimal digits", 1), ("android", "a\x00b", 17), ("web", NO_HTTPS, 1)],
+)
+async def test_a_token_that_cannot_be_one(phone: Phone, token: Any, asked: int) -> None:
+    """§4.9, 400 of a registration: iOS does not start, Android waits, the web's site is told."""
+    phone.store = device.MemoryStore()
+    phone.app = phone.installed()
+    await phone.app.start(phone.served.instance.id)
+    phone.clock.at_the_end = enough
+    with suppress(Enough, device.RequestRefused):
+        await phone.app.register_device_token(token)
+
+    assert asked == phone.faulty.calls.count("register")
+    assert phone.app.device_id is None
+
+
+async def enough() -> None:
+    """Break a wait off."""
+    raise Enough
 
 
 @EVERY
