@@ -6,8 +6,10 @@ bound to nobody whom the app has not logged in. Where an official SDK cannot kee
 by its own rules, the table says so, and that the product does not answer so.
 """
 
+import json
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from itertools import count, product
 from pathlib import Path
 from typing import Final
@@ -133,6 +135,31 @@ async def test_who_logs_out_is_logged_out(
     await phone.log_in(bob)
     assert (bob, set()) == await phone.at_the_server()
     assert [] == await phone.devices_of(alice)
+
+
+@pytest.mark.parametrize("profile", GATEWAYS)
+@pytest.mark.parametrize("fault", [*FEW, Fault(404), Fault(429)], ids=str)
+async def test_a_report_may_fail(phone: Phone, fault: Fault, profile: str) -> None:
+    """§7: reports are repeated, dropped or ignored; only 404, on iOS, is asked without end."""
+    await phone.launch()
+    spoils(phone, fault, "report")
+    pusher = {"instanceId": phone.served.instance.id, "publishId": "pubid-1"}
+    extra = json.dumps(pusher) if profile == "android" else pusher
+    await phone.asks(partial(_arrives, phone, {"data": {"pusher": extra}}))
+    asked = phone.faulty.calls.count("report")
+    await phone.add("hello")
+    await phone.recovers(None)
+
+    is_dropped = fault.status in {401, 404, 429} if profile == "android" else fault.status == 401
+    is_hot = (profile, fault) == ("ios", Fault(404))
+    assert is_hot == phone.hot
+    assert (asked == 1) == (profile == "web" or is_dropped)
+    assert asked <= MOST_WHILE_IT_LASTS
+    assert ("", {"hello"}) == await phone.at_the_server()
+
+
+async def _arrives(phone: Phone, payload: dict[str, object]) -> None:
+    await phone.app.handle_notification(payload)
 
 
 @pytest.mark.parametrize("profile", GATEWAYS)

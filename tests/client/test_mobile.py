@@ -135,6 +135,18 @@ class TestSequences:
         app.start(OTHER_INSTANCE)
 
     @pytest.mark.parametrize("profile", MOBILE)
+    def test_stop_before_registration(
+        self, beams: FakeBeams, http: httpx.Client, profile: str
+    ) -> None:
+        """§4.12: what was asked of a device that never was is forgotten, and nothing sent."""
+        app = imitation(http, profile)
+        app.add_device_interest("hello")
+        app.stop()
+        app.start(OTHER_INSTANCE)
+
+        assert ([], []) == (app.get_device_interests(), beams.seen)
+
+    @pytest.mark.parametrize("profile", MOBILE)
     def test_another_user_is_refused_here(
         self, beams: FakeBeams, http: httpx.Client, profile: str
     ) -> None:

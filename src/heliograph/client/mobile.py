@@ -168,7 +168,7 @@ class Mobile:
         self._is_started = False
         yield from self._do(Stop())
         state = self._known()
-        if not state.jobs and state.device_id is None:
+        if state.device_id is None and not is_registered_after(state.jobs, is_registered=False):
             yield from self._become(None)
 
     def clear_all_state(self) -> Operation[None]:
