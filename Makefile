@@ -8,7 +8,7 @@ JUDGES := tests/judges/node
 JUDGES_READY := $(JUDGES)/node_modules/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench bench-embedded faults chaos soak storm judges-debian helm deploy-judges fmt lock clean
+.PHONY: help run demo test check bench bench-embedded faults chaos soak storm photographs judges-debian helm deploy-judges fmt lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,9 @@ faults: $(READY) ## Send 100,000 notifications through every fault; SEED=7 repea
 chaos: $(READY) ## Kill every process again and again in 50 rounds; SEED=7 replays, ROUNDS=5 is less
 	PYTHONPATH=.:tests $(BIN)/python -m benchmarks.chaos --rounds $(or $(ROUNDS),50) $(if $(SEED),--seed $(SEED)) \
 	  --output docs/reliability.md
+
+photographs: $(JUDGES_READY) ## Take the pictures in docs/images that a browser shows (apt-get install firefox-esr)
+	PYTHONPATH=.:tests $(BIN)/python -m judges.photographs
 
 soak: $(READY) ## Meet four hours' worth of broken connections in five minutes
 	PYTHONPATH=.:tests $(BIN)/python -m benchmarks.soak

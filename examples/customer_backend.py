@@ -1,5 +1,5 @@
 """
-A small customer back end: log-in, the Beams auth endpoint, and messages that push.
+A small customer back end: log-in, the Beams auth endpoint, messages that push, and a site.
 
 Everything that concerns Heliograph is in ``beams_auth`` and ``send_message``; the rest
 stands for the accounts and sessions that a real back end has already.
@@ -21,7 +21,8 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
 
 from heliograph.client.publish import AsyncPushNotifications, PusherError, PushNotifications
 
@@ -31,9 +32,15 @@ DEMO_USERS: Final = {"user-001": "tulip-lantern-001", "user-002": "tulip-lantern
 MAX_TEXT_CHARS: Final = 1000
 """Longest message. A notification as a whole may have 4 KB."""
 
+SITE: Final = Path(__file__).parent / "site"
+"""The pages, as they are."""
+
 
 def build_app(
-    beams: AsyncPushNotifications | PushNotifications, users: Mapping[str, str]
+    beams: AsyncPushNotifications | PushNotifications,
+    users: Mapping[str, str],
+    *,
+    public_endpoint: str | None = None,
 ) -> Starlette:
     """
     Build the back end.
@@ -41,24 +48,31 @@ def build_app(
     Args:
         beams: The server SDK; whoever made it closes it.
         users: Passwords by user name. The user name is also the Beams user id.
+        public_endpoint: Heliograph's base URL for browsers, if it is not the server SDK's.
     """
-    backend = _Backend(beams, users)
+    backend = _Backend(beams, users, public_endpoint or beams.endpoint)
     return Starlette(
         routes=[
             Route("/login", backend.login, methods=["POST"]),
             Route("/logout", backend.logout, methods=["POST"]),
             Route("/pusher/beams-auth", backend.beams_auth, methods=["GET"]),
             Route("/messages", backend.send_message, methods=["POST"]),
+            Route("/settings.js", backend.settings, methods=["GET"]),
+            Mount("/", StaticFiles(directory=SITE, html=True)),
         ]
     )
 
 
 class _Backend:
     def __init__(
-        self, beams: AsyncPushNotifications | PushNotifications, users: Mapping[str, str]
+        self,
+        beams: AsyncPushNotifications | PushNotifications,
+        users: Mapping[str, str],
+        public_endpoint: str,
     ) -> None:
         self._beams = beams
         self._users = users
+        self._public_endpoint = public_endpoint
         self._sessions: dict[str, str] = {}
         """User names by session token."""
 
@@ -105,10 +119,17 @@ class _Backend:
             error = f"text has 1 to {MAX_TEXT_CHARS} characters"
             return JSONResponse({"error": error}, status_code=400)
         try:
-            answer = await self._publish(to, _notification(f"Message from {sender}", text))
+            link = f"{request.base_url}?from={sender}"
+            notification = _notification(f"Message from {sender}", text, link)
+            answer = await self._publish(to, notification)
         except PusherError as error:
             return JSONResponse({"error": f"Not sent: {error}"}, status_code=502)
         return JSONResponse({"publishId": answer["publishId"]})
+
+    async def settings(self, _request: Request) -> Response:
+        """Tell the page and its service worker where Heliograph is."""
+        settings = {"instanceId": self._beams.instance_id, "endpoint": self._public_endpoint}
+        return Response(f"self.SETTINGS = {json.dumps(settings)};", media_type="text/javascript")
 
     async def _publish(self, to: str, body: dict[str, object]) -> dict[str, object]:
         match self._beams:
@@ -121,13 +142,13 @@ class _Backend:
         return self._sessions.get(_bearer(request))
 
 
-def _notification(title: str, body: str) -> dict[str, object]:
-    """Say the same to all three kinds of device."""
+def _notification(title: str, body: str, link: str) -> dict[str, object]:
+    """Say the same to all three kinds of device; a click in a browser leads to the link."""
     text = {"title": title, "body": body}
     return {
         "apns": {"aps": {"alert": text}},
         "fcm": {"notification": text},
-        "web": {"notification": text},
+        "web": {"notification": text | {"icon": "/icon.svg", "deep_link": link}},
     }
 
 
@@ -162,13 +183,14 @@ async def _serve(options: argparse.Namespace) -> None:
     async with AsyncPushNotifications(
         options.instance_id, options.secret_key, options.endpoint
     ) as beams:
-        app = build_app(beams, DEMO_USERS)
+        app = build_app(beams, DEMO_USERS, public_endpoint=options.public_endpoint)
         await uvicorn.Server(uvicorn.Config(app, host=options.host, port=options.port)).serve()
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--endpoint", help="Heliograph's base URL (default: that of --dev-json)")
+    parser.add_argument("--public-endpoint", help="the same for browsers, if it is another")
     parser.add_argument("--dev-json", type=Path, help="what `heliograph dev` wrote")
     parser.add_argument("--instance-id", help="or BEAMS_INSTANCE_ID")
     parser.add_argument("--secret-key", help="or, better, BEAMS_SECRET_KEY")

@@ -150,6 +150,7 @@ EXAMPLES: Final[dict[tuple[str, str], Example]] = {
         for version in (1, 2)
     },
     ("GET", "/admin/v1/workers"): Example(key="admin", most_bytes=65_536),
+    ("GET", "/sdk/{file}"): Example(params={"file": "service-worker.js"}),
     ("GET", "/healthz"): Example(),
     ("GET", "/readyz"): Example(),
     ("GET", "/metrics"): Example(),

@@ -191,6 +191,8 @@ async def test_what_is_not_http_passes_untouched() -> None:
         (b"/customer_api/", "customer_api"),
         (b"/user_api/x", "user_api"),
         (b"/instances/x", "instances"),
+        (b"/reporting_api/x", "reporting_api"),
+        (b"/sdk/service-worker.js", "sdk"),
         (b"/admin/v1/x", "admin"),
         (b"//admin", "admin"),
         (b"/", "other"),

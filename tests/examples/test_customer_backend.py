@@ -158,7 +158,10 @@ class TestMessages:
                 "users": ["user-002"],
                 "apns": {"aps": {"alert": text}},
                 "fcm": {"notification": text},
-                "web": {"notification": text},
+                "web": {
+                    "notification": text
+                    | {"icon": "/icon.svg", "deep_link": "http://backend/?from=user-001"}
+                },
             }
         ] == api.published
 
@@ -208,6 +211,44 @@ class TestMessages:
         )
 
         assert (502, {"error": "Not sent: Title: Text"}) == (reply.status_code, reply.json())
+
+
+class TestSite:
+    @pytest.mark.parametrize(
+        "path,kind",
+        [
+            ("/", "text/html"),
+            ("/site.js", "text/javascript"),
+            ("/site.css", "text/css"),
+            ("/service-worker.js", "text/javascript"),
+            ("/icon.svg", "image/svg+xml"),
+        ],
+    )
+    async def test_the_pages_are_served(
+        self, backend: httpx.AsyncClient, path: str, kind: str
+    ) -> None:
+        """Each file of the site, as browsers want it, is there for who is not logged in."""
+        reply = await backend.get(path)
+
+        assert (200, kind) == (reply.status_code, reply.headers["content-type"].split(";")[0])
+
+    async def test_the_page_is_told_where_heliograph_is(self, backend: httpx.AsyncClient) -> None:
+        """Page and worker read instance and server from a script, which has no secret."""
+        reply = await backend.get("/settings.js")
+
+        settings = {"instanceId": INSTANCE, "endpoint": "http://127.0.0.1:8040"}
+        assert f"self.SETTINGS = {json.dumps(settings)};" == reply.text
+        assert SECRET not in reply.text
+
+    async def test_browsers_may_know_heliograph_by_another_name(self) -> None:
+        """The page's address of Heliograph is the public one where there is one."""
+        with PushNotifications(INSTANCE, SECRET) as beams:
+            app = build_app(beams, USERS, public_endpoint="https://push.example.com")
+            transport = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://backend") as http:
+                reply = await http.get("/settings.js")
+
+        assert "https://push.example.com" in reply.text
 
 
 class TestCommandLine:

@@ -109,7 +109,16 @@ def _refusal(scope: Scope) -> Problem | None:
 
 
 _APIS: Final = frozenset(
-    {"publish_api", "device_api", "customer_api", "user_api", "instances", "admin"}
+    {
+        "publish_api",
+        "device_api",
+        "customer_api",
+        "user_api",
+        "reporting_api",
+        "instances",
+        "sdk",
+        "admin",
+    }
 )
 
 

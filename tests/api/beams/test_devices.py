@@ -74,6 +74,22 @@ async def test_the_case_of_an_apple_token_does_not_matter(beams: Beams) -> None:
     assert one.json() == other.json()
 
 
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "https://web.push.apple.com/QGuQyavXutnMH-9hRm7kVlJ2",  # Safari; home-screen apps of iOS
+        "https://updates.push.services.mozilla.com/wpush/v2/gAAAAABn",
+        "https://fcm.googleapis.com/fcm/send/dpH5lCsTSSM:APA91bHqjZxM0VImWWqDRN7U0a3AycjUf4O",
+        "https://wns2-par02p.notify.windows.com/w/?token=BQYAAACc",
+    ],
+)
+async def test_every_browser_registers(beams: Beams, endpoint: str) -> None:
+    """The push services of Safari and iOS are as good as those of the others (contract §3.3)."""
+    reply = await beams.register("web", subscription(endpoint=endpoint))
+
+    assert (200, "web-") == (reply.status_code, reply.json()["id"][:4])
+
+
 async def test_a_browser_is_known_by_its_endpoint(beams: Beams) -> None:
     """The same endpoint is the same browser, whatever else its subscription says."""
     one = await beams.register("web", subscription(expirationTime=None))

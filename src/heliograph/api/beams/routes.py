@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Route
 
 from heliograph import auth
 from heliograph.api import idempotency
-from heliograph.api.beams import payloads, schema
+from heliograph.api.beams import payloads, schema, sdk
 from heliograph.api.beams.mounts import FROM_BROWSERS, mount
 from heliograph.api.bodies import check_content_type, read_object
 from heliograph.api.express import Handler
@@ -95,6 +95,7 @@ class Beams:
             mount("/device_api", self._device_routes(instance), FROM_BROWSERS),
             # Android, when its override has no path of its own (contract §1.3).
             mount("/instances", self._device_routes("/{instance}"), FROM_BROWSERS),
+            *sdk.routes(),
         ]
 
     def _device_routes(self, instance: str) -> list[Route]:
