@@ -7,10 +7,10 @@ server does not know yet (metadata, interests, register, user). All of them begi
 once, in one process, over keep-alive connections that they share; the server is a
 process of its own, on a core of its own. Beams tokens are made here.
 
-What is not answered 200 is an error, and one error is a failure; so is a phone that is not
-the user's in the end, or subscribes to something else. The limit of requests a second
-from one address, which is meant for strangers, is raised by its setting: all phones
-are at one address here.
+What is not answered 200 is an error, and one error is a failure; so is a phone that becomes
+another device and, of a sample, one that is not its user's in the end, or subscribes to
+something else. The limit of requests a second from one address, which is meant for
+strangers, is raised by its setting: all phones are at one address here.
 
     make storm
     PYTHONPATH=.:tests python -m benchmarks.storm --count 10000 --postgresql
