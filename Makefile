@@ -8,7 +8,7 @@ JUDGES := tests/judges/node
 JUDGES_READY := $(JUDGES)/node_modules/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench bench-embedded faults chaos soak photographs judges-debian helm deploy-judges fmt lock clean
+.PHONY: help run demo test check bench bench-embedded faults chaos soak storm photographs judges-debian helm deploy-judges fmt lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +46,9 @@ photographs: $(JUDGES_READY) ## Take the pictures in docs/images that a browser 
 
 soak: $(READY) ## Meet four hours' worth of broken connections in five minutes
 	PYTHONPATH=.:tests $(BIN)/python -m benchmarks.soak
+
+storm: $(READY) ## Launch an app on 10,000 phones at once, twice; COUNT=500 is less, ENGINE=--postgresql the other one
+	PYTHONPATH=.:tests $(BIN)/python -m benchmarks.storm --count $(or $(COUNT),10000) $(ENGINE)
 
 judges-debian: $(READY) ## Send to Debian's nghttpd (apt-get install nghttp2-server)
 	@command -v nghttpd >/dev/null || { echo "nghttpd is missing: apt-get install nghttp2-server"; exit 1; }

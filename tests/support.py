@@ -1,12 +1,13 @@
 """What many tests build on: the product in a folder of its own, on the network or not."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
+from starlette.types import ASGIApp
 
 from heliograph.app import Product, Role, on_the_network, product, working
 from heliograph.config import Settings
@@ -51,12 +52,14 @@ async def in_process(folder: Path, *, role: Role = "all", **changes: Any) -> Asy
 
 
 @asynccontextmanager
-async def on_loopback(folder: Path, **changes: Any) -> AsyncIterator[Served]:
-    """The product with its worker, on a free port."""
+async def on_loopback(
+    folder: Path, *, behind: Callable[[ASGIApp], ASGIApp] = lambda app: app, **changes: Any
+) -> AsyncIterator[Served]:
+    """The product with its worker, on a free port; behind what ``behind`` makes of it."""
     settings = settings_in(folder, **changes)
     async with AsyncExitStack() as stack:
         built = await stack.enter_async_context(product(settings))
-        addresses = await stack.enter_async_context(on_the_network(built.app, settings))
+        addresses = await stack.enter_async_context(on_the_network(behind(built.app), settings))
         await stack.enter_async_context(working(built.worker))
         http = await stack.enter_async_context(httpx.AsyncClient(base_url=addresses["endpoint"]))
         yield Served(built, await built.instances.create("test"), http)

@@ -1,5 +1,6 @@
 """The rules of devices, users and interests that every dialect shares."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -538,3 +539,40 @@ async def test_a_restored_device_can_be_pruned_again(
     await prune(database, device)
 
     assert None is await registry.find(OURS, device)
+
+
+async def test_who_asks_together_is_answered_alone(registry: Registry) -> None:
+    """Of many at once, which share a transaction, each gets its own answer."""
+    first, second, third = [await new_device(registry, apns_address(f"{n:064x}")) for n in range(3)]
+    await registry.bind_user(OURS, first, ALICE)
+
+    answers = await asyncio.gather(
+        registry.bind_user(OURS, first, BOB),
+        registry.bind_user(OURS, second, BOB),
+        registry.bind_user(OURS, NOBODY, BOB),
+        registry.set_interests(OURS, third, [NEWS]),
+        registry.add_interest(OURS, third, SPORT),
+        return_exceptions=True,
+    )
+
+    assert isinstance(answers[0], UserTaken)
+    assert [True, False, True, True] == list(answers[1:])
+    assert ["alice", "bob", None] == [
+        await owner(registry, each) for each in (first, second, third)
+    ]
+    assert [NEWS, SPORT] == await registry.interests_page(OURS, third, after="", limit=9)
+
+
+async def test_one_fault_among_many_is_one_callers(registry: Registry, database: Database) -> None:
+    """What breaks a shared transaction fails alone, and the others are written."""
+    unwritable = object()
+    answers = await asyncio.gather(
+        *[registry.register(OURS, apns_address(), {"n": n}) for n in range(3)],
+        registry.register(OURS, apns_address(), {"n": unwritable}),
+        *[registry.register(OURS, apns_address(), {"n": n}) for n in range(3)],
+        return_exceptions=True,
+    )
+
+    assert [3] == [n for n, each in enumerate(answers) if isinstance(each, Exception)]
+    async with database.read() as connection:
+        assert 6 == await devices.count(connection, OURS)

@@ -6,10 +6,10 @@ was there, with its interests and its user. A person keeps at most so many devic
 and a device belongs to at most one person, until it is cleared.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -29,9 +29,19 @@ from heliograph.model import (
 from heliograph.storage import devices, instances, interests, users, vapid_keys
 from heliograph.storage.database import Database
 from heliograph.storage.devices import Device
+from heliograph.storage.grouped import Grouped
 
 MOST_INTERESTS: Final = 5000
 """Interests that one device can have."""
+
+_MOST_TOGETHER: Final = 32
+"""Writes in one transaction: some 20 ms, for which a publish may have to wait."""
+
+_MOST_WAITING: Final = 1_000_000
+"""More than can be connected: it is for the door to say that there are too many."""
+
+Result = TypeVar("Result")
+Write = Callable[[AsyncConnection], Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +69,9 @@ class Registry:
         self._clock = clock
         self._randomness = randomness
         self._max_devices_per_user = max_devices_per_user
+        self._together: Grouped[Write, Any] = Grouped(
+            self._write_all, most_together=_MOST_TOGETHER, most_waiting=_MOST_WAITING
+        )
 
     async def register(
         self, instance: InstanceNumber, address: Address, metadata: dict[str, Any]
@@ -69,16 +82,19 @@ class Registry:
         A new subscription of a browser is bound to the VAPID pair that is current now.
         """
         now = self._clock()
-        async with self._database.write() as connection:
-            address = await _bound(connection, instance, address)
-            number = await devices.find_address(connection, instance, address)
+
+        async def write(connection: AsyncConnection) -> Registration:
+            bound = await _bound(connection, instance, address)
+            number = await devices.find_address(connection, instance, bound)
             if number is None:
-                device = self._new_device_id(address, now)
-                await devices.add(connection, instance, device, address, metadata, now=now)
+                device = self._new_device_id(bound, now)
+                await devices.add(connection, instance, device, bound, metadata, now=now)
                 return Registration(device, [])
-            await devices.renew(connection, number, address, metadata, now=now)
+            await devices.renew(connection, number, bound, metadata, now=now)
             known = await devices.id_of(connection, number)
             return Registration(known, await interests.of_device(connection, number))
+
+        return await self._write(write)
 
     async def find(self, instance: InstanceNumber, device: DeviceId) -> Device | None:
         """A device; None if there is none with this id."""
@@ -102,28 +118,37 @@ class Registry:
 
     async def unregister(self, instance: InstanceNumber, device: DeviceId) -> bool:
         """Forget a device with its interests and its user; False if there was none."""
-        async with self._database.write() as connection:
+
+        async def write(connection: AsyncConnection) -> bool:
             found = await devices.find(connection, instance, device, lock=True)
             if found is None:
                 return False
             await devices.remove(connection, found.number)
             return True
 
+        return await self._write(write)
+
     async def restore(self, instance: InstanceNumber, device: DeviceId) -> Device | None:
         """Undo a prune; the device as it is then, without its user; None if there is none."""
-        async with self._database.write() as connection:
+
+        async def write(connection: AsyncConnection) -> Device | None:
             return await devices.restore(connection, instance, device)
+
+        return await self._write(write)
 
     async def set_metadata(
         self, instance: InstanceNumber, device: DeviceId, metadata: dict[str, Any]
     ) -> bool:
         """Keep what a device says about itself; False if there is no such device."""
-        async with self._database.write() as connection:
+
+        async def write(connection: AsyncConnection) -> bool:
             found = await devices.find(connection, instance, device, lock=True)
             if found is None:
                 return False
             await devices.change(connection, found.number, metadata=metadata)
             return True
+
+        return await self._write(write)
 
     async def move(self, instance: InstanceNumber, device: DeviceId, address: Address) -> bool:
         """
@@ -134,7 +159,8 @@ class Registry:
         Returns:
             False if there is no such device.
         """
-        async with self._database.write() as connection:
+
+        async def write(connection: AsyncConnection) -> bool:
             await devices.hold_address(connection, instance, address)
             # Both at once, in the order of their numbers: of two devices that swap
             # addresses at one instant each would otherwise wait for the other.
@@ -145,9 +171,11 @@ class Registry:
             holder = await devices.find_address(connection, instance, address)
             if holder is not None and holder != found.number:
                 await devices.remove(connection, holder)
-            address = await _bound(connection, instance, address)
-            await devices.move(connection, found.number, address, now=self._clock())
+            bound = await _bound(connection, instance, address)
+            await devices.move(connection, found.number, bound, now=self._clock())
             return True
+
+        return await self._write(write)
 
     async def bind_user(self, instance: InstanceNumber, device: DeviceId, user: UserId) -> bool:
         """
@@ -160,7 +188,8 @@ class Registry:
             UserTaken: Somebody else is logged in on it.
             TooManyDevices: The person has as many devices as allowed.
         """
-        async with self._database.write() as connection:
+
+        async def write(connection: AsyncConnection) -> bool:
             found = await devices.find(connection, instance, device, lock=True)
             if found is None:
                 return False
@@ -173,6 +202,8 @@ class Registry:
                 raise TooManyDevices(self._max_devices_per_user)
             await devices.change(connection, found.number, user_number=number)
             return True
+
+        return await self._write(write)
 
     async def delete_user(self, instance: InstanceNumber, user: UserId) -> int:
         """Forget a person and all of their devices; how many devices that were."""
@@ -201,7 +232,8 @@ class Registry:
         wanted = set(names)
         if len(wanted) > MOST_INTERESTS:
             raise InvalidInput("interests", f"a device can have at most {MOST_INTERESTS}")
-        async with self._database.write() as connection:
+
+        async def write(connection: AsyncConnection) -> bool:
             found = await devices.find(connection, instance, device, lock=True)
             if found is None:
                 return False
@@ -209,6 +241,8 @@ class Registry:
             await interests.remove(connection, found.number, present - wanted)
             await interests.add(connection, instance, found.number, wanted - present)
             return True
+
+        return await self._write(write)
 
     async def add_interest(
         self, instance: InstanceNumber, device: DeviceId, name: Interest
@@ -219,7 +253,8 @@ class Registry:
         Raises:
             InvalidInput: It would be the 5,001st.
         """
-        async with self._database.write() as connection:
+
+        async def write(connection: AsyncConnection) -> bool:
             found = await devices.find(connection, instance, device, lock=True)
             if found is None:
                 return False
@@ -230,16 +265,43 @@ class Registry:
             await interests.add(connection, instance, found.number, [name])
             return True
 
+        return await self._write(write)
+
     async def remove_interest(
         self, instance: InstanceNumber, device: DeviceId, name: Interest
     ) -> bool:
         """Unsubscribe a device from an interest; False if there is no such device."""
-        async with self._database.write() as connection:
+
+        async def write(connection: AsyncConnection) -> bool:
             found = await devices.find(connection, instance, device, lock=True)
             if found is None:
                 return False
             await interests.remove(connection, found.number, [name])
             return True
+
+        return await self._write(write)
+
+    async def _write(self, write: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
+        """
+        One transaction; where only one can be at a time, with others that wait for it.
+
+        A write has changed nothing when it raises an error of ours.
+        """
+        if self._database.is_shared:
+            async with self._database.write() as connection:
+                return await write(connection)
+        result: Result = await self._together.add(write)
+        return result
+
+    async def _write_all(self, writes: Sequence[Write]) -> Sequence[Any]:
+        results: list[Any] = []
+        async with self._database.write() as connection:
+            for write in writes:
+                try:
+                    results.append(await write(connection))
+                except (InvalidInput, TooManyDevices, UserTaken) as problem:
+                    results.append(problem)
+        return results
 
     def _new_device_id(self, address: Address, now: datetime) -> DeviceId:
         unique = time_ordered_uuid(now, self._randomness(10))

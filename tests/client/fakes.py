@@ -76,6 +76,7 @@ class FakeBeams:
         self.devices: dict[str, FakeDevice] = {}
         self.faults: list[Fault] = []
         self.requests: list[httpx.Request] = []
+        self.reports: list[dict[str, object]] = []
         self.initial_interests: set[str] = set()
         """What a new device has at once, as one migrated from elsewhere would."""
         self._numbers = itertools.count(1)
@@ -117,6 +118,9 @@ class FakeBeams:
             (r"POST devices/(\w+)", self._register),
             (r"DELETE devices/\w+/([^/]+)", self._delete),
             (r"PUT devices/\w+/([^/]+)/user", self._set_user),
+            (r"GET web-vapid-public-key", self._vapid_key),
+            (rf"POST /reporting_api/v2/instances/{self.instance_id}/events", self._report),
+            (r"PUT devices/fcm/([^/]+)/token", self._set_token),
             (r"PUT devices/\w+/([^/]+)/metadata", self._set_metadata),
             (r"PUT devices/\w+/([^/]+)/interests", self._set_interests),
             (r"POST devices/\w+/([^/]+)/interests/([^/]+)", self._add_interest),
@@ -157,6 +161,19 @@ class FakeBeams:
         kept.user = user
         return httpx.Response(200)
 
+    def _vapid_key(self, _request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"vapidPublicKey": "BPublicKey"})
+
+    def _report(self, request: httpx.Request) -> httpx.Response:
+        self.reports.append(json.loads(request.content))
+        return httpx.Response(200)
+
+    def _set_token(self, request: httpx.Request, device_id: str) -> httpx.Response:
+        def move(kept: FakeDevice) -> None:
+            kept.token = json.loads(request.content)["token"]
+
+        return self._edit(device_id, move)
+
     def _set_metadata(self, request: httpx.Request, device_id: str) -> httpx.Response:
         return self._edit(device_id, lambda kept: kept.metadata.update(json.loads(request.content)))
 
@@ -184,17 +201,25 @@ class FakeBeams:
         return httpx.Response(200)
 
 
-class FakeSleep:
-    """Notes how long one was asked to sleep, and returns at once."""
+class Enough(Exception):  # noqa: N818  (it is no error, but the end of a test's patience)
+    """Raised in place of a sleep, by one who does not want to wait any longer."""
 
-    def __init__(self) -> None:
+
+class FakeSleep:
+    """Notes how long one was asked to sleep, and returns at once; sooner or later, not at all."""
+
+    def __init__(self, most: float = float("inf")) -> None:
         self.seconds: list[float] = []
+        self.most = most
+        """Sleeps, before one is refused."""
 
     def __call__(self, seconds: float) -> None:
+        if len(self.seconds) >= self.most:
+            raise Enough
         self.seconds.append(seconds)
 
     async def asynchronously(self, seconds: float) -> None:
-        self.seconds.append(seconds)
+        self(seconds)
 
 
 def provider(session: str = "session") -> device.BeamsTokenProvider:

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from client.test_jobs import lasting_jobs
 from heliograph.client.errors import StateError
 from heliograph.client.state import (
     Changes,
@@ -33,6 +34,10 @@ states = st.builds(
     changes=changes,
     is_certain=st.booleans(),
     metadata=st.dictionaries(texts, texts),
+    profile=st.none() | texts,
+    claimed_user=st.none() | texts,
+    confirmed_hash=st.none() | texts,
+    jobs=st.lists(lasting_jobs, max_size=3).map(tuple),
 )
 STATE = State("instance", "apns", device_id="apns-1", interests=frozenset({"a"}))
 
@@ -157,3 +162,12 @@ def test_other_platforms_are_refused(name: str | None) -> None:
     """Anything else is the caller's mistake."""
     with pytest.raises(ValueError, match="none of"):
         platform(name)
+
+
+def test_a_file_from_before_profiles_is_read() -> None:
+    """What 0.1.0 wrote has no queue, and none is assumed."""
+    document = json.loads(state_to_json(STATE))
+    for name in ("profile", "claimed_user", "confirmed_hash", "jobs"):
+        del document[name]
+
+    assert STATE == state_from_json(json.dumps(document).encode())

@@ -1,8 +1,11 @@
+from typing import get_args
+
 import httpx
 import pytest
 
 from client.fakes import FakeSleep
 from heliograph.client.errors import TokenProviderError
+from heliograph.client.profiles import Query
 from heliograph.client.retry import Retry
 from heliograph.client.steps import run
 from heliograph.client.tokens import AuthData, BeamsTokenProvider
@@ -11,7 +14,9 @@ GOOD = httpx.Response(200, json={"token": "a.b.c"})
 
 
 def fetch(
-    provider: BeamsTokenProvider, reply: httpx.Response | Exception = GOOD
+    provider: BeamsTokenProvider,
+    reply: httpx.Response | Exception = GOOD,
+    query: Query | None = None,
 ) -> tuple[str, list[httpx.Request]]:
     requests: list[httpx.Request] = []
 
@@ -22,7 +27,9 @@ def fetch(
         return reply
 
     retry = Retry(attempts=2)
-    token = run(provider.fetch_token("user-001", retry=retry), send=send, sleep=FakeSleep())
+    token = run(
+        provider.fetch_token("user-001", retry=retry, query=query), send=send, sleep=FakeSleep()
+    )
     return token, requests
 
 
@@ -110,3 +117,35 @@ def test_an_asynchronous_callback_needs_the_asynchronous_class() -> None:
 
     with pytest.raises(TypeError, match="asynchronous"):
         fetch(BeamsTokenProvider("https://customer.example/auth", auth_data))
+
+
+@pytest.mark.parametrize(
+    "query, url",
+    [
+        ("replaced", "https://customer.example/auth?device=1&user_id=user-001"),
+        ("kept", "https://customer.example/auth?v=1&device=1&user_id=user-001"),
+        ("appended", "https://customer.example/auth?v=1?user_id=user-001&device=1"),
+    ],
+)
+def test_official_sdks_differ_about_a_query(query: Query, url: str) -> None:
+    """Contract §6: iOS drops what the URL asks already, Android keeps it, the web breaks it."""
+    provider = BeamsTokenProvider(
+        "https://customer.example/auth?v=1", lambda: AuthData(query_params={"device": "1"})
+    )
+
+    _, [request] = fetch(provider, query=query)
+
+    assert url == str(request.url)
+
+
+def test_on_the_web_the_callback_may_ask_for_another_user() -> None:
+    """Contract §6: the web's query parameters override the user id, the others' do not."""
+    provider = BeamsTokenProvider(
+        "https://customer.example/auth", lambda: AuthData(query_params={"user_id": "y"})
+    )
+    asked: dict[Query, str] = {}
+    for query in get_args(Query):
+        _, [request] = fetch(provider, query=query)
+        asked[query] = request.url.params["user_id"]
+
+    assert {"replaced": "user-001", "kept": "user-001", "appended": "y"} == asked

@@ -8,7 +8,8 @@ whole product. An app calls, at every launch::
     device.register_device_token(token)
     device.set_user_id(user_id, token_provider)   # while its user is logged in
 
-``clear_all_state`` at log-out. ``docs/python-sdks.md`` tells the rules of the state.
+``clear_all_state`` at log-out. ``docs/python-sdks.md`` tells the rules of the state, and
+of the profiles, which do as one of the official SDKs does, request by request.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from typing import Final, Self
 
 import httpx
 
+from heliograph.client.browser import Browser
 from heliograph.client.endpoint import DEFAULT_ENDPOINT, base_url, tls_context
 from heliograph.client.errors import (
     BadBeamsToken,
@@ -38,20 +40,27 @@ from heliograph.client.errors import (
     UserAlreadySet,
 )
 from heliograph.client.lifecycle import Lifecycle
+from heliograph.client.mobile import Mobile
+from heliograph.client.notifications import AppState, Handled, Payload
+from heliograph.client.profiles import Profile
+from heliograph.client.profiles import profile as read_profile
 from heliograph.client.registration import DeviceToken, metadata
 from heliograph.client.retry import Retry
-from heliograph.client.state import FileStore, MemoryStore
+from heliograph.client.state import FileStore, MemoryStore, Store
 from heliograph.client.state import platform as read_platform
 from heliograph.client.steps import Operation, T, run, run_async
 from heliograph.client.tokens import AuthData, BeamsTokenProvider
 
 __all__ = [
+    "AppState",
     "AsyncPushNotifications",
     "AuthData",
     "BadBeamsToken",
     "BadDeviceToken",
     "BeamsTokenProvider",
     "DeviceError",
+    "Handled",
+    "MemoryStore",
     "NotFound",
     "NotRegistered",
     "NotStarted",
@@ -60,6 +69,7 @@ __all__ = [
     "RequestRefused",
     "Retry",
     "StateError",
+    "Store",
     "TokenProviderError",
     "UnexpectedReply",
     "Unreachable",
@@ -72,21 +82,37 @@ _TIMEOUT_SECONDS: Final = 30.0
 class _Device:
     """What needs no I/O, and so is the same in both classes."""
 
+    _lifecycle: Lifecycle | Mobile | Browser
+
     def __init__(
         self,
         endpoint: str,
         state_file: str | PathLike[str] | None,
-        platform: str,
+        platform: str | None,
         os_version: str | None,
         retry: Retry | None,
+        profile: str | None,
+        clock: Callable[[], float],
+        store: Store | None,
     ) -> None:
-        read = read_platform(platform)
+        if store is None:
+            store = MemoryStore() if state_file is None else FileStore(state_file)
+        if profile is not None:
+            imitated = read_profile(profile)
+            if platform not in {None, imitated.platform}:
+                raise ValueError(f"profile {profile} is of platform {imitated.platform}")
+            if retry is not None:
+                raise ValueError("a profile says by itself how often a request is sent")
+            self._lifecycle = _imitation(endpoint, imitated, os_version, store, clock)
+            return
+        read = read_platform(platform or "apns")
         self._lifecycle = Lifecycle(
             base_url=base_url(endpoint),
             platform=read,
             metadata=metadata(read, os_version),
-            store=MemoryStore() if state_file is None else FileStore(state_file),
+            store=store,
             retry=retry or Retry(),
+            clock=clock,
         )
 
     @property
@@ -119,18 +145,21 @@ class PushNotifications(_Device):
     sends nothing; logging out is ``clear_all_state``.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (the settings of an app, by name)
         self,
         endpoint: str = DEFAULT_ENDPOINT,
         *,
         state_file: str | PathLike[str] | None = None,
-        platform: str = "apns",
+        platform: str | None = None,
         os_version: str | None = None,
         ca_file: str | PathLike[str] | None = None,
         timeout: float = _TIMEOUT_SECONDS,
         retry: Retry | None = None,
         http_client: httpx.Client | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        profile: str | None = None,
+        clock: Callable[[], float] = time.time,
+        store: Store | None = None,
     ) -> None:
         """
         Prepare a device; nothing is read or sent.
@@ -140,19 +169,25 @@ class PushNotifications(_Device):
                 which means https.
             state_file: Where the state survives the process, readable by its owner
                 only; None keeps it in memory. One file is for one device.
-            platform: ``apns``, ``fcm`` or ``web``.
+            platform: ``apns``, ``fcm`` or ``web``; the profile's, or ``apns``, unless told.
             os_version: Sent in the device's metadata; the machine's own unless told.
             ca_file: A PEM file of authorities to trust besides the usual ones.
             timeout: Seconds that each of connecting, sending and receiving may take.
             retry: How often a request is sent, and how long the waits are.
             http_client: Your own client, which replaces ``ca_file`` and ``timeout``
                 and which we do not close.
-            sleep: Waits between attempts.
+            sleep: Waits between attempts. What it raises ends the call; a profile goes on
+                with what is left at the next one.
+            profile: ``ios``, ``android`` or ``web`` does as that official SDK does; None
+                keeps to our own rules, with few repeats and errors for the app.
+            clock: Seconds since 1970, for reports.
+            store: Keeps the state instead of a file.
 
         Raises:
-            ValueError: The endpoint or the platform cannot be read.
+            ValueError: The endpoint, the platform or the profile cannot be read, or they
+                do not fit together.
         """
-        super().__init__(endpoint, state_file, platform, os_version, retry)
+        super().__init__(endpoint, state_file, platform, os_version, retry, profile, clock, store)
         self._owns_http = http_client is None
         self._http = http_client or httpx.Client(verify=tls_context(ca_file), timeout=timeout)
         self._sleep = sleep
@@ -273,6 +308,25 @@ class PushNotifications(_Device):
         """Unsubscribe from all interests; as ``add_device_interest`` otherwise."""
         self._run(self._lifecycle.set_device_interests([]))
 
+    def handle_notification(
+        self, payload: Payload, app_state: str | AppState = AppState.BACKGROUND
+    ) -> Handled:
+        """
+        Do with a notification what the platform's SDK does, and report it.
+
+        Args:
+            payload: APNs: the dictionary that an app is given. FCM: the message, with
+                ``data`` and ``notification``. Web: the decrypted JSON.
+            app_state: ``active``, ``background``, or ``inactive``: somebody opened it.
+
+        Raises:
+            NotStarted: ``start`` comes first.
+            ValueError: There is no such state of an app.
+            DeviceError: The report was refused or could not be sent; a profile deals with
+                that by itself.
+        """
+        return self._run(self._lifecycle.handle_notification(payload, AppState(app_state)))
+
     def close(self) -> None:
         """Close the connections, unless the HTTP client is the caller's own."""
         if self._owns_http:
@@ -302,21 +356,24 @@ class AsyncPushNotifications(_Device):
     awaited. Use it as an asynchronous context manager, or await ``aclose`` when done.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (the settings of an app, by name)
         self,
         endpoint: str = DEFAULT_ENDPOINT,
         *,
         state_file: str | PathLike[str] | None = None,
-        platform: str = "apns",
+        platform: str | None = None,
         os_version: str | None = None,
         ca_file: str | PathLike[str] | None = None,
         timeout: float = _TIMEOUT_SECONDS,
         retry: Retry | None = None,
         http_client: httpx.AsyncClient | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        profile: str | None = None,
+        clock: Callable[[], float] = time.time,
+        store: Store | None = None,
     ) -> None:
         """Prepare a device; nothing is read or sent. The arguments are ``PushNotifications``'s."""
-        super().__init__(endpoint, state_file, platform, os_version, retry)
+        super().__init__(endpoint, state_file, platform, os_version, retry, profile, clock, store)
         self._owns_http = http_client is None
         self._http = http_client or httpx.AsyncClient(verify=tls_context(ca_file), timeout=timeout)
         self._sleep = sleep
@@ -360,6 +417,12 @@ class AsyncPushNotifications(_Device):
         """Unsubscribe from all interests; as ``PushNotifications`` does."""
         await self._run(self._lifecycle.set_device_interests([]))
 
+    async def handle_notification(
+        self, payload: Payload, app_state: str | AppState = AppState.BACKGROUND
+    ) -> Handled:
+        """Do with a notification what the SDK does; as ``PushNotifications`` does."""
+        return await self._run(self._lifecycle.handle_notification(payload, AppState(app_state)))
+
     async def aclose(self) -> None:
         """Close the connections, unless the HTTP client is the caller's own."""
         if self._owns_http:
@@ -379,3 +442,21 @@ class AsyncPushNotifications(_Device):
     async def _run(self, operation: Operation[T]) -> T:
         async with self._turn:
             return await run_async(operation, send=self._http.send, sleep=self._sleep)
+
+
+def _imitation(
+    endpoint: str,
+    profile: Profile,
+    os_version: str | None,
+    store: Store,
+    clock: Callable[[], float],
+) -> Mobile | Browser:
+    """What lives a device's life as an official SDK does."""
+    kind = Browser if profile.platform == "web" else Mobile
+    return kind(
+        base_url=base_url(endpoint),
+        profile=profile,
+        metadata=metadata(profile.platform, os_version, profile.sdk_version),
+        store=store,
+        clock=clock,
+    )

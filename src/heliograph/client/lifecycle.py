@@ -24,10 +24,9 @@ from typing import Final, TypeAlias
 
 import httpx
 
-from heliograph.client.endpoint import LIBRARY, MAX_NAME_CHARS, error_texts, path_segment
+from heliograph.client.asking import refusal
+from heliograph.client.endpoint import LIBRARY, MAX_NAME_CHARS, path_segment
 from heliograph.client.errors import (
-    BadBeamsToken,
-    BadDeviceToken,
     DeviceError,
     NotFound,
     NotRegistered,
@@ -38,6 +37,7 @@ from heliograph.client.errors import (
     Unreachable,
     UserAlreadySet,
 )
+from heliograph.client.notifications import AppState, Handled, Payload, handle
 from heliograph.client.registration import DeviceToken, registered, registration, wire_token
 from heliograph.client.retry import ONCE, Retry, exchange
 from heliograph.client.state import Changes, Platform, State, Store
@@ -74,12 +74,14 @@ class Lifecycle:
         metadata: dict[str, str],
         store: Store,
         retry: Retry,
+        clock: Callable[[], float],
     ) -> None:
         self._base_url = base_url
         self._platform: Platform = platform
         self._metadata = metadata
         self._store = store
         self._retry = retry
+        self._clock = clock
         self._state: State | None = None
         self._saved: State | None = None
         self._login: _Login | None = None
@@ -105,6 +107,8 @@ class Lifecycle:
             state = self._saved or State(instance_id, self._platform)
         if state.instance_id != instance_id:
             raise OtherInstance(state.instance_id)
+        if state.profile is not None:
+            raise StateError(f"the state is of profile {state.profile}")
         if state.platform != self._platform:
             raise StateError(f"the state is of a device of {state.platform}, not {self._platform}")
         yield from self._become(state)
@@ -171,6 +175,15 @@ class Lifecycle:
         """Subscribe to exactly these interests."""
         names = check_interests(interests)
         yield from self._change(lambda changes: changes.setting(names))
+
+    def handle_notification(self, payload: Payload, app_state: AppState) -> Operation[Handled]:
+        """Say what becomes of a notification, and report it."""
+        state = self.started()
+        seconds = int((yield Call(self._clock)))
+        handled = handle(self._platform, payload, app_state, state, seconds=seconds)
+        if handled.event is not None:
+            yield from self._call("POST", "events", handled.event, api="reporting_api/v2")
+        return handled
 
     def _become(self, state: State | None) -> Operation[None]:
         """Take a state as ours, and keep it for the next launch."""
@@ -294,6 +307,7 @@ class Lifecycle:
         *,
         bearer: str | None = None,
         retry: Retry | None = None,
+        api: str = "device_api/v1",
     ) -> Operation[httpx.Response]:
         """Ask the server; a reply that is no success raises."""
         headers = {"accept": "application/json", "x-pusher-library": LIBRARY}
@@ -304,11 +318,11 @@ class Lifecycle:
             headers["content-type"] = "application/json"
             content = json.dumps(body, separators=(",", ":")).encode()
         instance = path_segment(self.started().instance_id)
-        url = f"{self._base_url}/device_api/v1/instances/{instance}/{path}"
+        url = f"{self._base_url}/{api}/instances/{instance}/{path}"
         request = httpx.Request(method, url, headers=headers, content=content)
         reply = yield from exchange(request, retry or self._retry)
         if not reply.is_success:
-            raise _refusal(reply)
+            raise refusal(reply)
         return reply
 
 
@@ -333,17 +347,3 @@ def check_interests(interests: Iterable[str]) -> frozenset[str]:
     if len(names) > MAX_INTERESTS:
         raise ValueError(f"a device has at most {MAX_INTERESTS} interests, not {len(names)}")
     return names
-
-
-def _refusal(reply: httpx.Response) -> RequestRefused:
-    status = reply.status_code
-    error, description = error_texts(reply)
-    match status:
-        case 404:
-            return NotFound(status, error, description)
-        case 401 | 403 if "device token" in description:
-            return BadDeviceToken(status, error, description)
-        case 401 | 403:
-            return BadBeamsToken(status, error, description)
-        case _:
-            return RequestRefused(status, error, description)

@@ -70,9 +70,11 @@ def _subscription(value: object) -> str:
     return base64.b64encode(json.dumps(value, separators=(",", ":")).encode()).decode()
 
 
-def metadata(platform: Platform, os_version: str | None) -> dict[str, str]:
+def metadata(
+    platform: Platform, os_version: str | None, sdk_version: str = SDK_VERSION
+) -> dict[str, str]:
     """What a device tells about itself; the version of the operating system is the machine's."""
-    about = {"sdkVersion": SDK_VERSION}
+    about = {"sdkVersion": sdk_version}
     version = os_version or machine.release()
     match platform:
         case "apns":
@@ -98,19 +100,20 @@ def registration(
     return {**body, "metadata": dict(about)}
 
 
-def registered(reply: httpx.Response) -> Registered:
+def registered(reply: httpx.Response, *, needs_interests: bool = False) -> Registered:
     """
     Read the reply to a registration.
 
     Raises:
-        UnexpectedReply: It has no device id, or its interests are no list of strings.
+        UnexpectedReply: It has no device id, or its interests are no list of strings, or are
+            missing though they are needed.
     """
     body = json_object(reply) or {}
     device_id, interests = body.get("id"), body.get("initialInterestSet")
     if not isinstance(device_id, str) or not device_id:
         raise UnexpectedReply("the reply to the registration has no device id")
     match interests:
-        case None:
+        case None if not needs_interests:
             return Registered(device_id, frozenset())
         case list() if all(isinstance(name, str) for name in interests):
             return Registered(device_id, frozenset(interests))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, Literal, Protocol, Self, get_args
 
 from heliograph.client.errors import StateError
+from heliograph.client.jobs import Job, jobs_from_json, jobs_to_json
 
 Platform = Literal["apns", "fcm", "web"]
 """Which push service the device's address belongs to."""
@@ -84,6 +85,14 @@ class State:
     """False while the server may or may not have acted on a change of interests."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """As the server was told."""
+    profile: str | None = None
+    """The official SDK that is imitated; None: our own rules, and none of what follows."""
+    claimed_user: str | None = None
+    """Who was to be logged in since the last stop; ``user_id`` is who is."""
+    confirmed_hash: str | None = None
+    """Of the interests that the server was told when the app started."""
+    jobs: tuple[Job, ...] = ()
+    """What is still to be done, in order."""
 
     @property
     def wanted_interests(self) -> frozenset[str]:
@@ -186,6 +195,10 @@ def state_to_json(state: State) -> bytes:
         },
         "is_certain": state.is_certain,
         "metadata": dict(state.metadata),
+        "profile": state.profile,
+        "claimed_user": state.claimed_user,
+        "confirmed_hash": state.confirmed_hash,
+        "jobs": jobs_to_json(state.jobs),
     }
     return json.dumps(document, indent=2).encode()
 
@@ -216,6 +229,11 @@ def state_from_json(content: bytes) -> State:
         ),
         is_certain=_claim(document["is_certain"]),
         metadata={key: _text(value) for key, value in _object(document["metadata"]).items()},
+        # A file of 0.1.0 has none of these.
+        profile=_text_or_none(document.get("profile")),
+        claimed_user=_text_or_none(document.get("claimed_user")),
+        confirmed_hash=_text_or_none(document.get("confirmed_hash")),
+        jobs=jobs_from_json(_objects(document.get("jobs", []))),
     )
 
 
@@ -223,6 +241,12 @@ def _object(value: object) -> dict[str, object]:
     if not isinstance(value, dict):
         raise TypeError(f"an object was expected, not {type(value).__name__}")
     return value
+
+
+def _objects(value: object) -> list[dict[str, object]]:
+    if not isinstance(value, list):
+        raise TypeError(f"a list was expected, not {type(value).__name__}")
+    return [_object(item) for item in value]
 
 
 def _text(value: object) -> str:

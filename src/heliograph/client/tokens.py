@@ -9,6 +9,7 @@ import httpx
 
 from heliograph.client.endpoint import json_object
 from heliograph.client.errors import TokenProviderError, Unreachable
+from heliograph.client.profiles import Query
 from heliograph.client.retry import Retry, exchange
 from heliograph.client.steps import Call, Operation
 
@@ -51,9 +52,17 @@ class BeamsTokenProvider:
         self._auth_url = httpx.URL(auth_url)
         self._get_auth_data = get_auth_data
 
-    def fetch_token(self, user_id: str, *, retry: Retry) -> Operation[str]:
+    def fetch_token(
+        self, user_id: str, *, retry: Retry, query: Query | None = None
+    ) -> Operation[str]:
         """
         Ask for a token for this user.
+
+        Args:
+            user_id: The user.
+            retry: How often.
+            query: What an official SDK makes of the query that the URL has already; None
+                keeps it.
 
         Raises:
             TokenProviderError: The back end could not be reached, refused, or answered
@@ -62,7 +71,7 @@ class BeamsTokenProvider:
         auth_data: AuthData = yield Call(self._get_auth_data)
         request = httpx.Request(
             "GET",
-            self._auth_url.copy_merge_params({**auth_data.query_params, "user_id": user_id}),
+            _with_query(self._auth_url, auth_data.query_params, user_id, query),
             headers={"accept": "application/json", **auth_data.headers},
         )
         try:
@@ -70,6 +79,19 @@ class BeamsTokenProvider:
         except Unreachable as error:
             raise TokenProviderError(f"no Beams token: {error}", status=error.status) from error
         return _token(reply)
+
+
+def _with_query(
+    url: httpx.URL, params: Mapping[str, str], user_id: str, query: Query | None
+) -> httpx.URL:
+    """The URL that is asked (contract §6): the web SDK's breaks where there is a query."""
+    match query:
+        case "replaced":
+            return url.copy_with(params={**params, "user_id": user_id})
+        case "appended":
+            return httpx.URL(f"{url}?{httpx.QueryParams({'user_id': user_id, **params})}")
+        case _:
+            return url.copy_merge_params({**params, "user_id": user_id})
 
 
 def _token(reply: httpx.Response) -> str:

@@ -12,12 +12,14 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
+    BindParameter,
     Column,
     ColumnElement,
     CompoundSelect,
     Row,
     Select,
     and_,
+    bindparam,
     case,
     delete,
     func,
@@ -156,8 +158,8 @@ async def find(
                 devices.c.instance_number == instance, devices.c.id == device
             ),
         )
-    query = _living(instance).where(devices.c.id == device)
-    row = (await connection.execute(query)).first()
+    named = {"instance": instance, "device": device}
+    row = (await connection.execute(_FIND, named)).first()
     return None if row is None else _read(row)
 
 
@@ -582,16 +584,18 @@ def _is_addressed(
             return devices.c.number.in_(subscribers)
 
 
-def _living(instance: InstanceNumber) -> Select[Any]:
-    return _every(instance).where(devices.c.pruned_at.is_(None))
-
-
-def _every(instance: InstanceNumber) -> Select[Any]:
+def _every(instance: InstanceNumber | BindParameter[Any]) -> Select[Any]:
     return (
         select(devices, users.c.id.label("user_id"))
         .outerjoin(users, users.c.number == devices.c.user_number)
         .where(devices.c.instance_number == instance)
     )
+
+
+_FIND: Final = _every(bindparam("instance")).where(
+    devices.c.id == bindparam("device"), devices.c.pruned_at.is_(None)
+)
+"""Made once, for nearly every request of a device asks it, and making it costs more."""
 
 
 def _columns(address: Address) -> dict[str, Any]:
