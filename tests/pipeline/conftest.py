@@ -11,9 +11,12 @@ from postgres import ENGINES, Postgres
 
 _ON_BOTH = {
     "test_accept",
+    "test_acknowledge",
+    "test_call",
     "test_cancel",
     "test_expand",
     "test_isolation",
+    "test_notify",
     "test_pruning",
     "test_settle",
     "test_worker",

@@ -62,6 +62,7 @@ class Caller:
         *,
         clock: Callable[[], datetime],
         monotonic: Callable[[], float] = time.monotonic,
+        seconds: float = SECONDS,
     ) -> None:
         """
         Make no call yet.
@@ -75,6 +76,7 @@ class Caller:
             metrics: Where to count.
             clock: The time.
             monotonic: Seconds from wherever, for how long an answer took.
+            seconds: How long that may be.
         """
         self._database = database
         self._instances = instances
@@ -84,6 +86,7 @@ class Caller:
         self._metrics = metrics
         self._clock = clock
         self._monotonic = monotonic
+        self._seconds = seconds
 
     async def make(self, work: Call) -> Sequence[Work]:
         """Make a call, and settle it; what is to be done next."""
@@ -124,11 +127,11 @@ class Caller:
         at, began = self._clock(), self._monotonic()
         status, problem = None, None
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(self._seconds):
                 reply = await self._client.send(_request(row, addressed, at), guarded=True)
             status = reply.status
         except TimeoutError:
-            problem = f"no answer within {SECONDS:g} seconds"
+            problem = f"no answer within {self._seconds:g} seconds"
         except TransportError as error:
             problem = str(error)
         return Attempt(at, round((self._monotonic() - began) * 1000), status, problem)
