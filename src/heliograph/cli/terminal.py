@@ -95,8 +95,9 @@ def show_rows(rows: list[dict[str, Any]], *, as_json: bool, empty: str) -> None:
         OUT.print(empty)
     else:
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for name in rows[0]:
-            table.add_column(name, overflow="fold")  # an id that is cut is of no use
+        for place, name in enumerate(rows[0]):
+            # The first one is what a row is known by: cut or broken it is of no use.
+            table.add_column(name, no_wrap=place == 0, overflow="fold")
         for row in rows:
             table.add_row(*[escape(str(each)) for each in row.values()])
         OUT.print(table)
