@@ -7,22 +7,20 @@ the iOS SDK repeats a request for ever that is answered 422.
 """
 
 import base64
-import binascii
 import re
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from heliograph import auth
+from heliograph import addresses, auth
+from heliograph.addresses import LONGEST_INTEREST
 from heliograph.api.beams.checks import a, read_names, unprocessable
 from heliograph.api.beams.events import NAME
 from heliograph.api.problems import Problem
 from heliograph.model import (
     Address,
-    ApnsAddress,
-    FcmAddress,
     Gateway,
     Interest,
     Target,
@@ -32,28 +30,19 @@ from heliograph.model import (
     WebAddress,
 )
 from heliograph.notices import OwnHook
-from heliograph.wire import ece
 from heliograph.wire.http import url_problem
 
 MOST_INTERESTS_OF_A_PUBLISH: Final = 100
 MOST_USERS_OF_A_PUBLISH: Final = 1000
-LONGEST_INTEREST: Final = 164
 LONGEST_PAGE: Final = 100
 """Interests in one answer."""
 
-_INTEREST: Final = re.compile(r"[a-zA-Z0-9_\-=@,.;]+")
 _INTEREST_PATTERN: Final = r"^[a-zA-Z0-9_\\-=@,.;]+$"
 """As Beams prints it, with its own escape."""
 
 _LIMIT: Final = re.compile(r"[0-9]{1,9}")
-_APNS_TOKEN: Final = re.compile(r"[0-9a-fA-F]{1,512}")
-_FCM_TOKEN: Final = re.compile(r"[\x21-\x7e]{1,4096}")
-_BUNDLE_ID: Final = re.compile(r"[A-Za-z0-9.\-]{1,200}")
 _NO_BUNDLE_ID: Final = "missing-bundle-id"
 """What the iOS SDK sends when its app has none."""
-
-_LONGEST_ENDPOINT: Final = 2048
-_AUTH_BYTES: Final = 16
 
 
 def bad_request(description: str) -> Problem:
@@ -117,7 +106,7 @@ def _check_interest(field: str, name: str) -> None:
         raise unprocessable(
             field, f"String length must be less than or equal to {LONGEST_INTEREST}"
         )
-    if _INTEREST.fullmatch(name) is None:
+    if not addresses.is_interest(name):
         raise unprocessable(field, f"Does not match pattern '{_INTEREST_PATTERN}'")
 
 
@@ -134,13 +123,24 @@ def read_address(gateway: Gateway, body: Mapping[str, Any]) -> Address:
     token = body.get("token")
     if not isinstance(token, str) or not token:
         raise bad_request("`token` is required, and must be a non-empty string")
-    match gateway:
-        case Gateway.APNS:
-            return _apns_address(token, body.get("bundleIdentifier"))
-        case Gateway.FCM:
-            return _fcm_address(token)
-        case Gateway.WEB:
-            return _web_address(token)
+    try:
+        match gateway:
+            case Gateway.APNS:
+                return addresses.apns_address(token, _topic(body.get("bundleIdentifier")))
+            case Gateway.FCM:
+                return addresses.fcm_address(token)
+            case Gateway.WEB:
+                return _web_address(token)
+    except ValueError as problem:
+        raise bad_request(str(problem)) from None
+
+
+def _topic(bundle_id: object) -> str | None:
+    if bundle_id in (None, _NO_BUNDLE_ID):
+        return None
+    if not isinstance(bundle_id, str) or not addresses.is_topic(bundle_id):
+        raise bad_request("`bundleIdentifier` must be a bundle id")
+    return bundle_id
 
 
 def read_metadata(body: object) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def read_interest(name: str) -> Interest:
     Raises:
         Problem: 400.
     """
-    if len(name) > LONGEST_INTEREST or _INTEREST.fullmatch(name) is None:
+    if not addresses.is_interest(name):
         raise bad_request(
             "Invalid interest name: 1 to 164 letters, digits and characters of _-=@,.;"
         )
@@ -209,79 +209,19 @@ def write_cursor(last: Interest) -> str:
     return base64.urlsafe_b64encode(last.encode("ascii")).decode("ascii")
 
 
-def _apns_address(token: str, bundle_id: object) -> ApnsAddress:
-    if _APNS_TOKEN.fullmatch(token) is None:
-        raise bad_request("The device token must be hexadecimal")
-    if bundle_id in (None, _NO_BUNDLE_ID):
-        return ApnsAddress(token.lower())
-    if not isinstance(bundle_id, str) or _BUNDLE_ID.fullmatch(bundle_id) is None:
-        raise bad_request("`bundleIdentifier` must be a bundle id")
-    return ApnsAddress(token.lower(), bundle_id)
-
-
-def _fcm_address(token: str) -> FcmAddress:
-    if _FCM_TOKEN.fullmatch(token) is None:
-        raise bad_request("The device token must be at most 4096 ASCII characters without spaces")
-    return FcmAddress(token)
-
-
 def _web_address(token: str) -> WebAddress:
     """A browser's subscription, as its SDK sends it: the JSON of it in base64."""
     try:
-        subscription = msgspec.json.decode(
-            base64.b64decode(token.encode("ascii"), validate=True), type=_Subscription
-        )
-        p256dh = _base64url(subscription.keys.p256dh)
-        secret = _base64url(subscription.keys.auth)
-    except (ValueError, UnicodeError, RecursionError, msgspec.MsgspecError):
-        raise bad_request(
-            "The device token must be the base64 of a PushSubscription's JSON"
-        ) from None
-    if not ece.is_public_key(p256dh):
-        raise bad_request("The subscription's p256dh key is not a P-256 point")
-    if len(secret) != _AUTH_BYTES:
-        raise bad_request(f"The subscription's auth secret must be {_AUTH_BYTES} bytes")
-    _check_push_endpoint(subscription.endpoint)
-    return WebAddress(subscription.endpoint, p256dh, secret)
-
-
-def _check_push_endpoint(endpoint: str) -> None:
-    try:
-        parts = urlsplit(endpoint)
-        is_usable = (
-            parts.scheme == "https"
-            and bool(parts.hostname)
-            and parts.username is None
-            and parts.port != 0  # reading it also refuses a port that is no number
-        )
+        text = addresses.from_base64(token)
     except ValueError:
-        is_usable = False
-    if (
-        not is_usable
-        or not endpoint.isascii()
-        or not endpoint.isprintable()
-        or " " in endpoint
-        or len(endpoint) > _LONGEST_ENDPOINT
-    ):
-        raise bad_request("Push service endpoint not supported: it must be an https address")
-
-
-def _base64url(text: str) -> bytes:
-    """Decode base64url, with or without padding; a browser's ``toJSON`` leaves it out."""
-    data = text.rstrip("=").encode("ascii")
-    if re.fullmatch(rb"[A-Za-z0-9_-]*", data) is None:
-        raise binascii.Error("not base64url")
-    return base64.urlsafe_b64decode(data + b"=" * (-len(data) % 4))
-
-
-class _Keys(msgspec.Struct):
-    p256dh: str
-    auth: str
-
-
-class _Subscription(msgspec.Struct):
-    endpoint: str
-    keys: _Keys
+        text = b""
+    try:
+        return addresses.web_address(text)
+    except ValueError as problem:
+        if str(problem).startswith("it is no"):
+            sentence = "The device token must be the base64 of a PushSubscription's JSON"
+            raise bad_request(sentence) from None
+        raise
 
 
 # --- users ---------------------------------------------------------------------------
