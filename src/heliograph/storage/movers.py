@@ -1,0 +1,191 @@
+"""Queries on many devices at once, for those who move in or out."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from heliograph.model import (
+    Address,
+    DeviceId,
+    DeviceNumber,
+    InstanceNumber,
+    Interest,
+    UserId,
+    address_digest,
+    gateway_of,
+)
+from heliograph.storage import devices
+from heliograph.storage.columns import Instant, Json
+from heliograph.storage.devices import Device
+from heliograph.storage.insertion import INSERTS, MOST_ROWS, Insertion
+from heliograph.storage.tables import devices as table
+from heliograph.storage.tables import interests, users
+
+
+@dataclass(frozen=True, slots=True)
+class Mover:
+    """A device that moves in, with an id of its own."""
+
+    id: DeviceId
+    address: Address
+    user_number: int | None
+    interests: Sequence[Interest]
+    metadata: Mapping[str, Any]
+    registered_at: datetime
+
+
+class Resident(NamedTuple):
+    """A device that is there already."""
+
+    number: DeviceNumber
+    id: DeviceId
+    digest: bytes
+    user: UserId | None
+    is_pruned: bool
+
+
+class Owner(NamedTuple):
+    """A person, and how many living devices they have."""
+
+    number: int
+    devices: int
+
+
+async def residents(
+    connection: AsyncConnection,
+    instance: InstanceNumber,
+    *,
+    digests: Collection[bytes],
+    ids: Collection[DeviceId],
+) -> Sequence[Resident]:
+    """Devices of an instance that have one of some addresses, or one of some ids."""
+    columns = (table.c.number, table.c.id, table.c.address_digest, users.c.id, table.c.pruned_at)
+    query = (
+        select(*columns)
+        .outerjoin(users, users.c.number == table.c.user_number)
+        .where(table.c.instance_number == instance)
+    )
+    found: dict[int, Resident] = {}
+    for column, values in ((table.c.address_digest, digests), (table.c.id, ids)):
+        for row in await connection.execute(query.where(column.in_(values))) if values else ():
+            number, identity, digest, user, pruned_at = row
+            found[number] = Resident(
+                number=DeviceNumber(number),
+                id=DeviceId(identity),
+                digest=bytes(digest),
+                user=None if user is None else UserId(user),
+                is_pruned=pruned_at is not None,
+            )
+    return list(found.values())
+
+
+async def interests_of(
+    connection: AsyncConnection, numbers: Collection[DeviceNumber]
+) -> dict[DeviceNumber, list[Interest]]:
+    """What some devices subscribe to, in ascending order."""
+    found: dict[DeviceNumber, list[Interest]] = {number: [] for number in numbers}
+    query = select(interests.c.device_number, interests.c.name).where(
+        interests.c.device_number.in_(numbers)
+    )
+    for number, name in await connection.execute(query.order_by(interests.c.name)):
+        found[DeviceNumber(number)].append(Interest(name))
+    return found
+
+
+async def owners(
+    connection: AsyncConnection,
+    instance: InstanceNumber,
+    names: Collection[UserId],
+    *,
+    now: datetime,
+) -> dict[UserId, Owner]:
+    """Some people, made if they are new; nobody else logs in as them until this is committed."""
+    if not names:
+        return {}
+    insertion = INSERTS[connection.dialect.name](users)
+    await connection.execute(
+        insertion.on_conflict_do_nothing(index_elements=["instance_number", "id"]),
+        [
+            {"instance_number": instance, "id": name, "created_at": now}
+            for name in sorted(names)  # so that no two transactions wait for each other
+        ],
+    )
+    chosen = select(users.c.number, users.c.id).where(
+        users.c.instance_number == instance, users.c.id.in_(names)
+    )
+    rows = await connection.execute(chosen.order_by(users.c.number).with_for_update())
+    numbers = {int(number): UserId(name) for number, name in rows}
+    count = (
+        select(table.c.user_number, func.count())
+        .where(table.c.user_number.in_(numbers), table.c.pruned_at.is_(None))
+        .group_by(table.c.user_number)
+    )
+    counts: dict[int, int] = {
+        int(number): int(many) for number, many in await connection.execute(count)
+    }
+    return {name: Owner(number, counts.get(number, 0)) for number, name in numbers.items()}
+
+
+async def add(
+    connection: AsyncConnection, instance: InstanceNumber, movers: Sequence[Mover]
+) -> None:
+    """Keep devices that are new, with their interests."""
+    subscribed: list[dict[str, Any]] = []
+    for start in range(0, len(movers), MOST_ROWS):
+        some = movers[start : start + MOST_ROWS]
+        added = await _INSERTION.add(connection, [_row(instance, each) for each in some])
+        numbers = {identity: number for number, identity in added}
+        subscribed += [
+            {"instance_number": instance, "name": name, "device_number": numbers[each.id]}
+            for each in some
+            for name in each.interests
+        ]
+    if subscribed:
+        await connection.execute(insert(interests), subscribed)
+
+
+async def page(
+    connection: AsyncConnection, instance: InstanceNumber, *, after: DeviceNumber, limit: int
+) -> Sequence[tuple[Device, Sequence[Interest]]]:
+    """Living devices with their interests, in the order they were made, those after a number."""
+    found = await devices.walk(connection, instance, after=after, limit=limit)
+    named = await interests_of(connection, [each.number for each in found])
+    return [(each, named[each.number]) for each in found]
+
+
+_COLUMNS: Final = (
+    "instance_number",
+    "id",
+    "gateway",
+    "address_digest",
+    "token",
+    "topic",
+    "environment",
+    "p256dh",
+    "auth",
+    "vapid_key_number",
+    "metadata",
+    "user_number",
+    "created_at",
+    "registered_at",
+)
+_INSERTION: Final = Insertion(table.name, _COLUMNS, constant={}, returning=("number", "id"))
+
+
+def _row(instance: InstanceNumber, mover: Mover) -> tuple[Any, ...]:
+    own = {
+        **devices.columns(mover.address),
+        "instance_number": instance,
+        "id": mover.id,
+        "gateway": str(gateway_of(mover.address)),
+        "address_digest": address_digest(mover.address),
+        "metadata": Json.written(dict(mover.metadata)),
+        "user_number": mover.user_number,
+        "created_at": Instant.written(mover.registered_at),
+        "registered_at": Instant.written(mover.registered_at),
+    }
+    return tuple(own[name] for name in _COLUMNS)

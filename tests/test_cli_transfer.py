@@ -1,0 +1,155 @@
+"""``heliograph import`` and ``heliograph export``, as an operator types them."""
+
+import gzip
+import json
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+from typer.testing import CliRunner, Result
+
+from heliograph.cli import commands, main
+
+DEVICES = [
+    {"id": "apns-1", "gateway": "apns", "token": "0a", "user": "alice", "interests": ["a", "b"]},
+    {"id": "fcm-1", "gateway": "fcm", "token": "token", "metadata": {"sdkVersion": "1.9.2"}},
+]
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """Commands set up logging, which is global; leave it as it was."""
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in, and a data directory with one instance."""
+    monkeypatch.setenv("HELIOGRAPH_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("HELIOGRAPH_LOG_LEVEL", "error")
+    assert 0 == run("instance", "create", "Shop").exit_code
+    return tmp_path
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(commands, [str(each) for each in arguments])
+
+
+def written(path: Path, *devices: object) -> Path:
+    path.write_text("".join(json.dumps(each) + "\n" for each in devices))
+    return path
+
+
+def exported(path: Path) -> list[dict[str, object]]:
+    assert 0 == run("export", "devices", path).exit_code
+    found = [json.loads(line) for line in path.read_text().splitlines()]
+    for each in found:
+        del each["registered_at"]
+    return found
+
+
+def test_what_is_exported_is_what_was_imported(folder: Path) -> None:
+    """Devices come out as they went in; the file is for its owner only."""
+    result = run("import", "devices", written(folder / "in.jsonl", *DEVICES))
+
+    assert (0, "2 added, 0 known already, 0 rejected\n") == (result.exit_code, result.stdout)
+    assert DEVICES == exported(folder / "out.jsonl")
+    assert 0o600 == stat.S_IMODE((folder / "out.jsonl").stat().st_mode)
+    assert not (folder / "in.jsonl.progress").exists()
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.csv.gz", "out.jsonl.gz"])
+def test_an_export_moves_into_another_installation(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """In every form, packed or not."""
+    run("import", "devices", written(folder / "in.jsonl", *DEVICES))
+    assert 0 == run("export", "devices", folder / name).exit_code
+    monkeypatch.setenv("HELIOGRAPH_DATA_DIR", str(folder / "other"))
+    run("instance", "create", "Other")
+
+    assert 0 == run("import", "devices", folder / name).exit_code
+
+    assert DEVICES == exported(folder / "again.jsonl")
+
+
+def test_nothing_to_export_is_a_header(folder: Path) -> None:
+    """So that what was exported can always be imported."""
+    assert 0 == run("export", "devices", folder / "out.csv").exit_code
+    assert 0 == run("import", "devices", folder / "out.csv").exit_code
+
+
+def test_rejects_are_reported(folder: Path) -> None:
+    """Exit status 1, and a file that says which and why, without a token."""
+    bad = {"id": "fcm-2", "gateway": "fcm", "token": "a token with spaces"}
+
+    result = run("import", "devices", written(folder / "in.jsonl", DEVICES[0], bad))
+
+    report = (folder / "in.jsonl.rejects.csv").read_text()
+    assert (1, "1 added, 0 known already, 1 rejected") == (
+        result.exit_code,
+        result.stdout.splitlines()[0],
+    )
+    assert "2,fcm-2,The device token must be at most 4096 ASCII" in report
+    assert "a token with" not in report + result.output
+
+
+def test_a_rehearsal_keeps_nothing(folder: Path) -> None:
+    """Neither devices nor a report."""
+    file = written(folder / "in.jsonl", *DEVICES, {"gateway": "x"})
+
+    result = run("import", "devices", file, "--dry-run")
+
+    assert "2 would be added, 0 known already, 1 would be rejected" in result.stdout
+    assert [] == exported(folder / "out.jsonl")
+    assert {"in.jsonl", "out.jsonl", "data"} == {each.name for each in folder.iterdir()}
+
+
+def test_an_interrupted_import_goes_on(folder: Path) -> None:
+    """It says after how many; what follows is found by its place in the file."""
+    file = written(folder / "in.jsonl", *DEVICES)
+    note = {"lines": 1, "added": 1, "known": 0, "rejected": 0, "rejects_bytes": 0}
+    run("import", "devices", file, "--dry-run")
+    instance = json.loads(run("instance", "list", "--json").stdout)[0]["instance_id"]
+    from heliograph.transfer.progress import _fingerprint  # noqa: PLC0415
+
+    marks = {"instance": instance, "file": _fingerprint(file)}
+    (folder / "in.jsonl.progress").write_text(json.dumps(note | marks))
+
+    result = run("import", "devices", file)
+
+    assert "Going on after 1 devices." in result.stderr
+    assert "2 added" in result.stdout
+    assert DEVICES[1:] == exported(folder / "out.jsonl")
+
+
+def test_a_file_that_is_none_is_one_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is no gzip, no text, or has no header: the file's name and what is wrong."""
+    for name, content in (
+        ("a.jsonl.gz", b"not packed"),
+        ("b.csv", b"\xff\xfe"),
+        ("c.csv", b"user\n"),
+        ("d.csv.gz", gzip.compress(b"gateway,token\n" + b"fcm,a\n" * 999)[:-20]),
+    ):
+        (folder / name).write_bytes(content)
+        monkeypatch.setattr("sys.argv", ["heliograph", "import", "devices", str(folder / name)])
+
+        with pytest.raises(SystemExit) as ended:
+            main()
+
+        assert 1 == ended.value.code
+        assert name in capsys.readouterr().err.replace("\n", "")
+
+
+def test_the_form_is_told_or_guessed(folder: Path) -> None:
+    """A name that says nothing needs --format."""
+    (folder / "in.txt").write_text("gateway,token\nfcm,a\n")
+
+    assert 2 == run("import", "devices", folder / "in.txt").exit_code
+    assert 0 == run("import", "devices", folder / "in.txt", "--format", "csv").exit_code
+    assert '"token":"a"' in run("export", "devices", "-").stdout

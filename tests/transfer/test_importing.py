@@ -1,0 +1,297 @@
+"""Moving in: what is new is added, what is known is added to, what contradicts is rejected."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builders import (
+    MINUTE,
+    NOW,
+    Workshop,
+    apns_address,
+    fcm_address,
+    in_one_database,
+    rows_of,
+    web_address,
+)
+from heliograph.instances import Instance
+from heliograph.model import Address, DeviceId, Interest, UserId
+from heliograph.storage import devices
+from heliograph.transfer import exporting
+from heliograph.transfer.importing import Import, Outcome
+from heliograph.transfer.records import Record, Reject
+from heliograph.wire.jws import base64url
+
+
+def mover(workshop: Workshop, instance: Instance, **options: Any) -> Import:
+    return Import(
+        workshop.database,
+        instance,
+        clock=workshop.clock,
+        randomness=workshop.random,
+        **{"max_devices_per_user": 100} | options,
+    )
+
+
+async def take(
+    workshop: Workshop, instance: Instance, *records: Record | Reject, **options: Any
+) -> Outcome:
+    return await mover(workshop, instance, **options).take(list(enumerate(records, start=1)))
+
+
+async def everything(workshop: Workshop, instance: Instance) -> list[Record]:
+    """What moving out finds."""
+    return [each async for page in exporting.pages(workshop.database, instance) for each in page]
+
+
+def a_record(
+    address: Address | None = None, user: str | None = None, *interests: str, **more: Any
+) -> Record:
+    return Record(
+        address=address or apns_address(),
+        user=None if user is None else UserId(user),
+        interests=tuple(map(Interest, interests)),
+        **more,
+    )
+
+
+async def test_what_moves_in_is_as_it_was(workshop: Workshop) -> None:
+    """With its id, its person, its interests, its data, and when it was last heard of."""
+    instance = await workshop.instance()
+    phone = a_record(
+        apns_address("ab", topic="com.example.app"),
+        "alice",
+        "news",
+        "sports",
+        id=DeviceId("apns-1"),
+        metadata={"sdkVersion": "4.0.0"},
+        registered_at=NOW - MINUTE,
+    )
+    tablet = a_record(fcm_address(), "alice", id=DeviceId("fcm-1"))
+
+    outcome = await take(workshop, instance, phone, tablet)
+
+    assert Outcome(2, 0, []) == outcome
+    assert [phone, replace(tablet, registered_at=NOW)] == await everything(workshop, instance)
+    found = await workshop.registry.find(instance.number, DeviceId("apns-1"))
+    assert found is not None
+    assert ("alice", ["news", "sports"]) == (
+        found.user,
+        await workshop.registry.interests_page(instance.number, found.id, after="", limit=9),
+    )
+
+
+async def test_an_id_is_made_up(workshop: Workshop) -> None:
+    """As a registration would: by gateway."""
+    instance = await workshop.instance()
+
+    await take(workshop, instance, a_record(fcm_address()))
+
+    (made,) = await everything(workshop, instance)
+    assert made.id is not None
+    assert made.id.startswith("fcm-")
+
+
+async def test_to_move_in_twice_changes_nothing(workshop: Workshop) -> None:
+    """An import that was killed is repeated: what it had done is known."""
+    instance = await workshop.instance()
+    records = [
+        a_record(None, f"user-{each}", "a", id=DeviceId(f"apns-{each}")) for each in range(3)
+    ]
+
+    first = await take(workshop, instance, *records)
+    before = await everything(workshop, instance)
+    second = await take(workshop, instance, *records)
+
+    assert [(3, 0), (0, 3)] == [(each.added, each.known) for each in (first, second)]
+    assert before == await everything(workshop, instance)
+
+
+async def test_what_is_known_is_added_to(workshop: Workshop) -> None:
+    """Interests are joined; a person is logged in where nobody is; the rest stays."""
+    instance = await workshop.instance()
+    address = apns_address()
+    registered = await workshop.registry.register(instance.number, address, {"a": 1})
+    await workshop.registry.set_interests(instance.number, registered.id, [Interest("old")])
+
+    outcome = await take(workshop, instance, a_record(address, "alice", "new"))
+
+    (found,) = await everything(workshop, instance)
+    assert (0, 1) == (outcome.added, outcome.known)
+    assert (registered.id, "alice", ("new", "old"), {"a": 1}) == (
+        found.id,
+        found.user,
+        found.interests,
+        found.metadata,
+    )
+
+
+async def test_a_pruned_device_comes_back(workshop: Workshop) -> None:
+    """As one that registers again does: its gateway may say once more that it is gone."""
+    instance = await workshop.instance()
+    address = apns_address()
+    device = await workshop.log_in(instance, "bob", address)
+    async with workshop.database.write() as connection:
+        number = await devices.number_of(connection, instance.number, device)
+        assert number is not None
+        await devices.prune(
+            connection, number, reason="Unregistered", unless_registered_after=None, now=NOW
+        )
+
+    await take(workshop, instance, a_record(address, "alice"))
+
+    (found,) = await everything(workshop, instance)
+    assert (device, "alice") == (found.id, found.user)
+
+
+@pytest.mark.parametrize("case", ["address", "id", "user", "limit"])
+async def test_what_contradicts_is_rejected(workshop: Workshop, case: str) -> None:
+    """And changes nothing, while the others of its page move in."""
+    instance = await workshop.instance()
+    address = apns_address()
+    device = await workshop.log_in(instance, "alice", address)
+    before = await everything(workshop, instance)
+    record, reason = {
+        "address": (
+            a_record(address, id=DeviceId("apns-other")),
+            f"its address belongs to the device {device}",
+        ),
+        "id": (a_record(id=device), "its id belongs to a device with another address"),
+        "user": (a_record(address, "bob"), "somebody else is logged in on this device"),
+        "limit": (a_record(None, "alice"), "its user has 1 devices already"),
+    }[case]
+    good = a_record(fcm_address(), id=DeviceId("fcm-good"))
+
+    outcome = await take(workshop, instance, record, good, max_devices_per_user=1)
+
+    assert Outcome(1, 0, [Reject(1, record.id or "", reason)]) == outcome
+    assert [*before, replace(good, registered_at=NOW)] == await everything(workshop, instance)
+
+
+async def test_a_person_has_so_many_devices_in_one_page_too(workshop: Workshop) -> None:
+    """The first ones move in."""
+    instance = await workshop.instance()
+
+    outcome = await take(
+        workshop, instance, *[a_record(None, "alice") for _ in range(4)], max_devices_per_user=3
+    )
+
+    assert (3, [4]) == (outcome.added, [each.line for each in outcome.rejects])
+
+
+async def test_a_device_that_stands_in_a_file_twice(workshop: Workshop) -> None:
+    """The second adds to the first, or contradicts it, in the order of the file."""
+    instance = await workshop.instance()
+    address = apns_address()
+
+    outcome = await take(
+        workshop,
+        instance,
+        a_record(address, "alice", "a", id=DeviceId("apns-1")),
+        a_record(address, "alice", "b"),
+        a_record(address, "bob"),
+        a_record(id=DeviceId("apns-1")),
+    )
+
+    (found,) = await everything(workshop, instance)
+    assert (1, 1, [3, 4]) == (
+        outcome.added,
+        outcome.known,
+        [each.line for each in outcome.rejects],
+    )
+    assert ("a", "b") == found.interests
+
+
+async def test_a_browser_needs_the_key_that_it_subscribed_with(workshop: Workshop) -> None:
+    """In its line, or named for all; another key is not this instance's."""
+    instance = await workshop.instance()
+    own = base64url(instance.vapid.public_key)
+    named, unnamed, strange = (
+        a_record(web_address(), vapid_public_key=key) for key in (own, None, "BAAA")
+    )
+
+    without = await take(workshop, instance, named, unnamed, strange)
+    given = await take(workshop, instance, unnamed, vapid_public_key=own)
+
+    assert (1, 1) == (without.added, given.added)
+    assert [
+        (2, "it subscribes again at its next visit"),
+        (3, "this instance has no such VAPID key"),
+    ] == [
+        (each.line, each.reason[-len(text) :])
+        for each, text in zip(
+            without.rejects,
+            ("it subscribes again at its next visit", "this instance has no such VAPID key"),
+            strict=True,
+        )
+    ]
+    assert {own} == {each.vapid_public_key for each in await everything(workshop, instance)}
+
+
+async def test_a_rehearsal_keeps_nothing(workshop: Workshop) -> None:
+    """It says what would become of each, and there is nothing more than before."""
+    instance = await workshop.instance()
+
+    outcome = await take(
+        workshop, instance, a_record(None, "alice"), Reject(2, "", "x"), is_rehearsal=True
+    )
+
+    assert (1, 1) == (outcome.added, len(outcome.rejects))
+    assert (0, 0) == (
+        await rows_of(workshop.database, "devices"),
+        await rows_of(workshop.database, "users"),
+    )
+
+
+async def test_other_instances_are_left_alone(workshop: Workshop) -> None:
+    """The same address and the same id may be there in each."""
+    first, second = await workshop.instance(), await workshop.instance()
+    record = a_record(None, "alice", "a", id=DeviceId("apns-1"))
+
+    for instance in (first, second):
+        assert 1 == (await take(workshop, instance, record)).added
+
+    for instance in (first, second):
+        assert [replace(record, registered_at=NOW)] == await everything(workshop, instance)
+
+
+async def test_what_has_moved_in_is_reached(workshop: Workshop) -> None:
+    """A publish to the person addresses the device like any other."""
+    instance = await workshop.instance()
+    await take(workshop, instance, a_record(None, "alice"))
+    await take(workshop, instance, a_record(None, "bob", "news"))
+
+    async with workshop.database.read() as connection:
+        counts = await devices.count(connection, instance.number)
+
+    assert 2 == counts
+
+
+crowd = st.lists(
+    st.tuples(st.integers(0, 5), st.integers(0, 5), st.sampled_from(["alice", "bob", None])),
+    max_size=12,
+)
+
+
+@in_one_database
+@given(crowd=crowd)
+async def test_every_line_has_one_end(
+    workshop: Workshop, crowd: Sequence[tuple[int, int, str | None]]
+) -> None:
+    """However lines contradict each other: added, known or rejected; ids and addresses stay one."""
+    instance = await workshop.instance()
+    records = [
+        a_record(fcm_address(f"token-{token}"), user, id=DeviceId(f"fcm-{name}"))
+        for token, name, user in crowd
+    ]
+
+    outcome = await take(workshop, instance, *records)
+
+    found = await everything(workshop, instance)
+    assert len(crowd) == outcome.added + outcome.known + len(outcome.rejects)
+    assert outcome.added == len(found)
+    assert len(found) == len({each.id for each in found}) == len({each.address for each in found})
