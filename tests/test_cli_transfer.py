@@ -11,6 +11,7 @@ import structlog
 from typer.testing import CliRunner, Result
 
 from heliograph.cli import commands, main
+from heliograph.transfer.progress import fingerprint
 
 DEVICES = [
     {"id": "apns-1", "gateway": "apns", "token": "0a", "user": "alice", "interests": ["a", "b"]},
@@ -114,9 +115,7 @@ def test_an_interrupted_import_goes_on(folder: Path) -> None:
     note = {"lines": 1, "added": 1, "known": 0, "rejected": 0, "rejects_bytes": 0}
     run("import", "devices", file, "--dry-run")
     instance = json.loads(run("instance", "list", "--json").stdout)[0]["instance_id"]
-    from heliograph.transfer.progress import _fingerprint  # noqa: PLC0415
-
-    marks = {"instance": instance, "file": _fingerprint(file)}
+    marks = {"instance": instance, "file": fingerprint(file)}
     (folder / "in.jsonl.progress").write_text(json.dumps(note | marks))
 
     result = run("import", "devices", file)

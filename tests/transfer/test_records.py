@@ -1,8 +1,8 @@
 """Devices in files: what is read, what is refused, and that what is written is read again."""
 
 import base64
+import io
 import json
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -65,7 +65,7 @@ def test_what_is_written_is_read_again(devices: list[Record], form: Format) -> N
     """Every device comes back as it was, whatever its people and data are called."""
     text = "".join(write(devices, form, with_header=True))
 
-    assert devices == [each for _, each in read(text.splitlines(keepends=True), form)]
+    assert devices == [each for _, each in read(io.StringIO(text, newline=""), form)]
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_tokens_and_sets_are_brought_to_one_form() -> None:
         ({"usr": "u"}, "unknown field usr"),
     ],
 )
-def test_what_cannot_be_used_is_said(changes: Mapping[str, Any], sentence: str) -> None:
+def test_what_cannot_be_used_is_said(changes: dict[str, Any], sentence: str) -> None:
     """With a sentence that names the field, and never the token."""
     (line,) = read([json.dumps(APPLE | changes)], "jsonl")
 
@@ -134,7 +134,7 @@ def test_any_line_is_a_record_or_a_reject(text: str, form: Format) -> None:
     """Whatever stands in a file, it is read to its end."""
     head = ["gateway,token,user\n"] if form == "csv" else []
 
-    found = [each for _, each in read([*head, *text.splitlines(keepends=True)], form)]
+    found = [each for _, each in read([*head, *io.StringIO(text, newline="")], form)]
 
     assert all(isinstance(each, Record | Reject) for each in found)
 

@@ -45,7 +45,7 @@ class Journal:
         """
         self._note = path.with_name(path.name + ".progress")
         self._instance = instance
-        self._file = _fingerprint(path)
+        self._file = fingerprint(path)
         self._rejects = rejects
         self.tally = Tally()
         if self._note.exists():
@@ -111,7 +111,8 @@ def forget(path: Path) -> None:
     path.with_name(path.name + ".progress").unlink(missing_ok=True)
 
 
-def _fingerprint(path: Path) -> str:
+def fingerprint(path: Path) -> str:
+    """What tells a file from others of its name: its size, and a digest of how it begins."""
     with path.open("rb") as file:
         head = hashlib.sha256(file.read(_HEAD_BYTES)).hexdigest()
     return f"{path.stat().st_size}-{head}"
