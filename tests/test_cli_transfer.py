@@ -152,3 +152,54 @@ def test_the_form_is_told_or_guessed(folder: Path) -> None:
     assert 2 == run("import", "devices", folder / "in.txt").exit_code
     assert 0 == run("import", "devices", folder / "in.txt", "--format", "csv").exit_code
     assert '"token":"a"' in run("export", "devices", "-").stdout
+
+
+def test_keys_of_browsers_move_along(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The instance they move to has them, the latest as its current one; twice changes nothing."""
+    assert 0 == run("export", "vapid-keys", folder / "keys.jsonl").exit_code
+    assert 0o600 == stat.S_IMODE((folder / "keys.jsonl").stat().st_mode)
+    old = json.loads((folder / "keys.jsonl").read_text())["public_key"]
+    monkeypatch.setenv("HELIOGRAPH_DATA_DIR", str(folder / "other"))
+    made = json.loads(run("instance", "create", "Other", "--json").stdout)["instance_id"]
+
+    outputs = [run("import", "vapid-keys", folder / "keys.jsonl").output for _ in range(2)]
+
+    shown = json.loads(run("instance", "show", made, "--json").stdout)["vapid_keys"]
+    assert ["1 of 1 keys are new here\n", "0 of 1 keys are new here\n"] == outputs
+    assert [(old, True), False] == [
+        (shown[0]["public_key"], shown[0]["current"]),
+        shown[1]["current"],
+    ]
+
+
+@pytest.mark.parametrize("content", ["{}", '{"public_key":"a","private_key":"%"}'])
+def test_keys_that_are_none_are_one_line(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    content: str,
+) -> None:
+    """With the file's name, and nothing of what stands in it."""
+    (folder / "keys.jsonl").write_text(content)
+    arguments = ["heliograph", "import", "vapid-keys", str(folder / "keys.jsonl")]
+    monkeypatch.setattr("sys.argv", arguments)
+
+    with pytest.raises(SystemExit):
+        main()
+
+    assert "each line must be as export writes it" in capsys.readouterr().err.replace("\n", " ")
+
+
+def test_an_instance_keeps_the_id_and_the_key_that_others_know(folder: Path) -> None:
+    """The key comes from a file: a command line is for all to see."""
+    (folder / "key").write_text("0123456789ABCDEF0123456789ABCDE\n")
+    known = "1b880590-6301-4bb5-b34f-45db1c5f5644"
+
+    made = run(
+        "instance", "create", "Kept", "--id", known, "--secret-key-file", folder / "key", "--json"
+    )
+
+    assert (known, "0123456789ABCDEF0123456789ABCDE") == (
+        json.loads(made.stdout)["instance_id"],
+        json.loads(made.stdout)["secret_key"],
+    )

@@ -29,6 +29,7 @@ from builders import (
     rows_of,
     sandbox_credentials,
     web_address,
+    workshop_in,
 )
 from heliograph.errors import InvalidInput
 from heliograph.instances import Instance, Instances, VapidKeyUse
@@ -601,3 +602,35 @@ async def test_another_processs_deletion_is_seen(
         await instances.find(made.id),
         await instances.find_numbered(made.number),
     )
+
+
+@pytest.mark.parametrize(
+    "changes, field",
+    [
+        ({"identity": "no uuid"}, "id: must be a UUID"),
+        ({"secret_key": "x" * 23}, "secret_key: must be 24 to 256"),
+        ({"secret_key": "x" * 257}, "secret_key: must be 24 to 256"),
+        ({"secret_key": "with spaces in the midst of it"}, "secret_key: must be"),
+    ],
+)
+async def test_what_an_instance_cannot_keep_is_refused(
+    tmp_path: Path, changes: dict[str, str], field: str
+) -> None:
+    """Ids and keys that others know already are looked at, too; nothing is made."""
+    async with workshop_in(tmp_path) as shop:
+        with pytest.raises(InvalidInput, match=field):
+            await shop.instances.create("Shop", **changes)
+
+        assert [] == list(await shop.instances.every())
+
+
+async def test_an_id_belongs_to_one_instance(tmp_path: Path) -> None:
+    """In whatever case it is written."""
+    known = "1B880590-6301-4BB5-B34F-45DB1C5F5644"
+    async with workshop_in(tmp_path) as shop:
+        made = await shop.instances.create("Shop", identity=known, secret_key="k" * 31)
+
+        with pytest.raises(InvalidInput, match="belongs to an instance"):
+            await shop.instances.create("Other", identity=known.lower())
+
+        assert (known.lower(), "k" * 31) == (made.id, made.secret_keys[0])

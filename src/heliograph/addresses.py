@@ -76,7 +76,7 @@ def web_address(subscription: str | bytes) -> WebAddress:
     """
     try:
         read = msgspec.json.decode(subscription, type=_Subscription)
-        p256dh, secret = _base64url(read.keys.p256dh), _base64url(read.keys.auth)
+        p256dh, secret = from_base64url(read.keys.p256dh), from_base64url(read.keys.auth)
     except (ValueError, UnicodeError, RecursionError, msgspec.MsgspecError):
         raise ValueError("it is no PushSubscription's JSON") from None
     if not ece.is_public_key(p256dh):
@@ -98,6 +98,19 @@ def from_base64(text: str) -> bytes:
     return base64.b64decode(text.encode("ascii"), validate=True)
 
 
+def from_base64url(text: str) -> bytes:
+    """
+    Bytes that were written in base64url, with or without padding: browsers leave it out.
+
+    Raises:
+        ValueError: They were not.
+    """
+    data = text.rstrip("=").encode("ascii")
+    if re.fullmatch(rb"[A-Za-z0-9_-]*", data) is None:
+        raise binascii.Error("not base64url")
+    return base64.urlsafe_b64decode(data + b"=" * (-len(data) % 4))
+
+
 def _is_push_endpoint(endpoint: str) -> bool:
     try:
         parts = urlsplit(endpoint)
@@ -111,14 +124,6 @@ def _is_push_endpoint(endpoint: str) -> bool:
         return False
     is_text = endpoint.isascii() and endpoint.isprintable() and " " not in endpoint
     return is_usable and is_text and len(endpoint) <= _LONGEST_ENDPOINT
-
-
-def _base64url(text: str) -> bytes:
-    """Decode base64url, with or without padding; a browser's ``toJSON`` leaves it out."""
-    data = text.rstrip("=").encode("ascii")
-    if re.fullmatch(rb"[A-Za-z0-9_-]*", data) is None:
-        raise binascii.Error("not base64url")
-    return base64.urlsafe_b64decode(data + b"=" * (-len(data) % 4))
 
 
 class _Keys(msgspec.Struct):

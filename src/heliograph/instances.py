@@ -51,6 +51,8 @@ _VAPID_CONTEXT: Final = "vapid_private_key"
 """What VAPID keys are sealed as: the column in which they were kept at first."""
 
 _LONGEST_NAME: Final = 200
+_SHORTEST_KEY: Final = 24
+_LONGEST_KEY: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,18 +122,29 @@ class Instances:
         self._randomness = randomness
         self._remembered: dict[InstanceNumber | InstanceId, tuple[Instance, datetime]] = {}
 
-    async def create(self, name: str) -> Instance:
+    async def create(
+        self, name: str, *, identity: str | None = None, secret_key: str | None = None
+    ) -> Instance:
         """
         Make an instance with fresh secrets and a fresh VAPID pair.
 
+        Args:
+            name: For people.
+            identity: The id that its apps know already; None makes one up.
+            secret_key: The key that its back ends have already; None makes one up.
+
         Raises:
-            InvalidInput: The name is empty, longer than 200 characters, or not printable.
+            InvalidInput: The name is empty, longer than 200 characters, or not printable;
+                the id is no UUID, or another instance's; the key is too short, or no word.
         """
         check_name(name)
         now = self._clock()
-        instance = InstanceId(time_ordered_uuid(now, self._randomness(10)))
+        made_up = time_ordered_uuid(now, self._randomness(10))
+        instance = InstanceId(made_up if identity is None else _read_id(identity))
+        if secret_key is not None:
+            _check_secret_key(secret_key)
         secrets = {
-            "secret_key": self._new_secret_key().encode(),
+            "secret_key": (secret_key or self._new_secret_key()).encode(),
             "client_secret": self._randomness(32).hex().encode(),
             "app_secret": self._randomness(32).hex().encode(),
         }
@@ -142,6 +155,8 @@ class Instances:
             "verify_client_secret": True,
         } | {column: self.sealed(instance, column, value) for column, value in secrets.items()}
         async with self._database.write() as connection:
+            if await rows.find(connection, instance) is not None:
+                raise InvalidInput("id", "belongs to an instance that is there already")
             number = await rows.add(connection, values)
             await self._add_vapid_keys(connection, number, instance, now=now)
             row = await rows.find(connection, instance)
@@ -216,6 +231,33 @@ class Instances:
             await vapid_keys.remove_unused(connection, row.number)
         self.forget()
         return pair
+
+    async def add_vapid(self, instance: InstanceId, private_key: bytes) -> bool:
+        """
+        Make a VAPID pair from elsewhere the current one, unless the instance has it already.
+
+        Browsers that subscribed with it before can then be sent to.
+
+        Returns:
+            Whether it is new; False also if there is no such instance.
+
+        Raises:
+            InvalidInput: It is no P-256 private key.
+        """
+        try:
+            pair = vapid.key_pair(private_key)
+        except ValueError as problem:
+            raise InvalidInput("private_key", str(problem)) from None
+        async with self._database.write() as connection:
+            row = await rows.find(connection, instance, lock=True)
+            if row is None:
+                return False
+            known = await vapid_keys.of_instance(connection, row.number)
+            if pair.public_key in {each.public_key for each in known}:
+                return False
+            await self._keep_vapid(connection, row.number, instance, pair, now=self._clock())
+        self.forget()
+        return True
 
     async def vapid_use(self, instance: InstanceNumber) -> Sequence[VapidKeyUse]:
         """How far each VAPID pair of an instance is in use, the current one first."""
@@ -435,6 +477,18 @@ class Instances:
         now: datetime,
     ) -> VapidKeys:
         pair = self._new_vapid_keys()
+        await self._keep_vapid(connection, number, instance, pair, now=now)
+        return pair
+
+    async def _keep_vapid(
+        self,
+        connection: AsyncConnection,
+        number: InstanceNumber,
+        instance: InstanceId,
+        pair: VapidKeys,
+        *,
+        now: datetime,
+    ) -> None:
         await vapid_keys.add(
             connection,
             number,
@@ -442,7 +496,6 @@ class Instances:
             private_key=self.sealed(instance, _VAPID_CONTEXT, pair.private_key),
             now=now,
         )
-        return pair
 
     def _new_vapid_keys(self) -> VapidKeys:
         """A fresh pair: almost every 32 bytes are a P-256 private key."""
@@ -457,6 +510,21 @@ def check_name(name: str) -> None:
     """Refuse a name that nobody could read in a list."""
     if not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable():
         raise InvalidInput("name", f"must be 1 to {_LONGEST_NAME} printable characters")
+
+
+def _read_id(text: str) -> str:
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise InvalidInput("id", "must be a UUID") from None
+
+
+def _check_secret_key(key: str) -> None:
+    """Beams' oldest have 31 hexadecimal digits; what is much shorter can be guessed."""
+    is_word = key.isascii() and key.isprintable() and " " not in key
+    if not is_word or not _SHORTEST_KEY <= len(key) <= _LONGEST_KEY:
+        sentence = f"must be {_SHORTEST_KEY} to {_LONGEST_KEY} ASCII characters without spaces"
+        raise InvalidInput("secret_key", sentence)
 
 
 def _check_word(field_name: str, value: str) -> None:

@@ -160,7 +160,7 @@ class Admin:
     async def create(self, request: Request) -> Response:
         """Make an instance; its secrets are answered here and nowhere else."""
         body = await read(request, _NewInstance)
-        made = await self._instances.create(body.name)
+        made = await self._instances.create(body.name, identity=body.id, secret_key=body.secret_key)
         return json_response(
             {
                 "instance_id": made.id,
@@ -366,6 +366,8 @@ class Admin:
 
 class _NewInstance(msgspec.Struct, forbid_unknown_fields=True):
     name: str
+    id: str | None = None
+    secret_key: str | None = None
 
 
 class _InstanceChange(msgspec.Struct, forbid_unknown_fields=True):

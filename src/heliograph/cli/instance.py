@@ -1,5 +1,7 @@
 """``heliograph instance``: who may publish."""
 
+import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -26,12 +28,29 @@ commands = typer.Typer(no_args_is_help=True, help="Instances: who may publish.")
 
 
 @commands.command("create")
-def create_instance(name: str, *, as_json: AsJson = False) -> None:
+def create_instance(
+    name: str,
+    *,
+    identity: Annotated[
+        str | None, typer.Option("--id", help="A UUID that apps know already.")
+    ] = None,
+    secret_key_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file with the secret key that back ends have already.",
+            exists=True,
+            dir_okay=False,
+            allow_dash=True,
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Make an instance, and print its secrets this once."""
+    key = None if secret_key_file is None else _read_secret(secret_key_file)
 
     async def run() -> Instance:
         async with app.storage(terminal.settings()) as (_, instances):
-            return await instances.create(name)
+            return await instances.create(name, identity=identity, secret_key=key)
 
     made = terminal.run(run())
     secrets = {
@@ -136,6 +155,11 @@ def delete_instance(
 
     terminal.run(run())
     OUT.print("Deleted.")
+
+
+def _read_secret(path: Path) -> str:
+    """What stands in a file, or comes on standard input: a command line is for all to see."""
+    return (sys.stdin.read() if str(path) == "-" else path.read_text()).strip()
 
 
 def _describe(instance: Instance) -> dict[str, Any]:

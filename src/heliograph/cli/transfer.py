@@ -13,11 +13,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
+import msgspec
 import typer
 from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as ProgressBar
 
 from heliograph import app
+from heliograph.addresses import from_base64url
 from heliograph.cli import terminal
 from heliograph.cli.terminal import ERR, OUT, InstanceOption
 from heliograph.errors import HeliographError
@@ -27,6 +29,7 @@ from heliograph.transfer import exporting, progress
 from heliograph.transfer.importing import PAGE, Import, Outcome, Tally
 from heliograph.transfer.progress import Journal
 from heliograph.transfer.records import Format, read, write
+from heliograph.wire.jws import base64url
 
 import_commands = typer.Typer(no_args_is_help=True, help="Move in: devices from a file.")
 export_commands = typer.Typer(no_args_is_help=True, help="Move out: devices to a file.")
@@ -94,6 +97,51 @@ def import_devices(
         if not dry_run:
             OUT.print(f"Why: {wish.rejects}", highlight=False)
         raise typer.Exit(1)
+
+
+@import_commands.command("vapid-keys")
+def import_vapid_keys(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)],
+    *,
+    instance: InstanceOption = None,
+) -> None:
+    """Take over the keys that browsers subscribed with, from what export wrote."""
+    try:
+        pairs = [msgspec.json.decode(line, type=_Pair) for line in file.read_bytes().splitlines()]
+        keys = [from_base64url(each.private_key) for each in pairs]
+    except ValueError:
+        raise HeliographError(f"{file}: each line must be as export writes it") from None
+
+    async def run() -> int:
+        async with app.storage(terminal.settings()) as (_, instances):
+            found = await terminal.find(instances, instance)
+            return sum([await instances.add_vapid(found.id, key) for key in keys])
+
+    OUT.print(f"{terminal.run(run())} of {len(keys)} keys are new here", highlight=False)
+
+
+@export_commands.command("vapid-keys")
+def export_vapid_keys(
+    file: Annotated[str, typer.Argument(help="- is standard output. Readable by you only.")],
+    *,
+    instance: InstanceOption = None,
+) -> None:
+    """Write the keys that browsers subscribed with: whoever has them, and a device, can send."""
+
+    async def run() -> Instance:
+        async with app.storage(terminal.settings()) as (_, instances):
+            return await terminal.find(instances, instance)
+
+    found = terminal.run(run())
+    with _written(None if file == "-" else Path(file)) as target:
+        for pair in found.vapid_keys.values():
+            own = _Pair(base64url(pair.public_key), base64url(pair.private_key))
+            target.write(msgspec.json.encode(own).decode() + "\n")
+
+
+class _Pair(msgspec.Struct, forbid_unknown_fields=True):
+    public_key: str
+    private_key: str
 
 
 @export_commands.command("devices")
