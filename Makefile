@@ -8,7 +8,7 @@ JUDGES := tests/judges/node
 JUDGES_READY := $(JUDGES)/node_modules/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench bench-embedded faults chaos soak storm photographs judges-debian helm deploy-judges fmt lock clean
+.PHONY: help run demo test check bench bench-embedded faults chaos described soak storm photographs judges-debian helm deploy-judges fmt lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,9 @@ chaos: $(READY) ## Kill every process again and again in 50 rounds; SEED=7 repla
 
 photographs: $(JUDGES_READY) ## Take the pictures in docs/images that a browser shows (apt-get install firefox-esr)
 	PYTHONPATH=.:tests $(BIN)/python -m judges.photographs
+
+described: $(READY) ## Ask 10,000 requests that our description allows, or does not; SEED=7 asks others
+	PYTHONPATH=.:tests $(BIN)/python -m benchmarks.described $(if $(SEED),--seed $(SEED))
 
 soak: $(READY) ## Meet four hours' worth of broken connections in five minutes
 	PYTHONPATH=.:tests $(BIN)/python -m benchmarks.soak

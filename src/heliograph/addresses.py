@@ -18,7 +18,8 @@ from heliograph.wire import ece
 
 LONGEST_INTEREST: Final = 164
 
-_INTEREST: Final = re.compile(r"[a-zA-Z0-9_\-=@,.;]+")
+INTEREST_PATTERN: Final = r"[a-zA-Z0-9_\-=@,.;]+"
+_INTEREST: Final = re.compile(INTEREST_PATTERN)
 _APNS_TOKEN: Final = re.compile(r"[0-9a-fA-F]{1,512}")
 _FCM_TOKEN: Final = re.compile(r"[\x21-\x7e]{1,4096}")
 _TOPIC: Final = re.compile(r"[A-Za-z0-9.\-]{1,200}")

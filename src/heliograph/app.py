@@ -26,8 +26,9 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from heliograph import __version__
-from heliograph.api import health
+from heliograph.api import health, reference
 from heliograph.api.admin import Admin
+from heliograph.api.beams import openapi
 from heliograph.api.beams.events import BeamsEvents
 from heliograph.api.beams.reporting import Reporting
 from heliograph.api.beams.routes import Beams
@@ -224,7 +225,13 @@ def _public(
         alone=None if database.is_shared else us,
         clock=now,
     )
-    return [*beams.routes(), *reporting.routes(), *admin.routes()], beams.publish_routes()
+    described = reference.routes(openapi.describe(__version__))
+    return [
+        *beams.routes(),
+        *reporting.routes(),
+        *admin.routes(),
+        *described,
+    ], beams.publish_routes()
 
 
 @contextlib.asynccontextmanager

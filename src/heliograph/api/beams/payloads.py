@@ -23,14 +23,14 @@ from heliograph.model import (
     WebMessage,
 )
 
-_FOUR_WEEKS: Final = 2_419_200
-_FAR_FUTURE: Final = 2**31 - 1
+FOUR_WEEKS: Final = 2_419_200
+FAR_FUTURE: Final = 2**31 - 1
 
 _APNS: Final[dict[str, Check]] = {
     "aps": a(dict),
     "data": a(dict),
     "collapse_id": a(str),
-    "expiration": an_integer(least=0, most=_FAR_FUTURE),
+    "expiration": an_integer(least=0, most=FAR_FUTURE),
     "priority": one_of(5, 10),
     "pusher": a(dict),
 }
@@ -53,7 +53,7 @@ _APPLES_KEYS: Final = (
 _WEB: Final[dict[str, Check]] = {
     "notification": a(dict),
     "data": a(dict),
-    "time_to_live": an_integer(least=0, most=_FOUR_WEEKS),
+    "time_to_live": an_integer(least=0, most=FOUR_WEEKS),
 }
 _WEB_NOTIFICATION: Final[dict[str, Check]] = {
     "title": a(str),
@@ -141,5 +141,5 @@ def _web(body: Mapping[str, Any], ids: Mapping[str, str]) -> WebMessage:
     payload = {"notification": notification or {}, "data": {**data, "pusher": pusher}}
     return WebMessage(
         payload=msgspec.json.encode(payload),
-        ttl_seconds=int(body.get("time_to_live", _FOUR_WEEKS)),
+        ttl_seconds=int(body.get("time_to_live", FOUR_WEEKS)),
     )
