@@ -1,16 +1,19 @@
 """Moving in: what is new is added, what is known is added to, what contradicts is rejected."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from builders import (
     MINUTE,
     NOW,
+    Clock,
     Workshop,
     apns_address,
     fcm_address,
@@ -19,12 +22,15 @@ from builders import (
     web_address,
 )
 from heliograph.instances import Instance
-from heliograph.model import Address, DeviceId, Interest, UserId
-from heliograph.storage import devices
+from heliograph.model import Address, DeviceId, DeviceNumber, Interest, UserId
+from heliograph.storage import devices, users
+from heliograph.storage.database import Database
 from heliograph.transfer import exporting
 from heliograph.transfer.importing import Import, Outcome
 from heliograph.transfer.records import Record, Reject
 from heliograph.wire.jws import base64url
+
+NOBODY: Final = DeviceNumber(0)
 
 
 def mover(workshop: Workshop, instance: Instance, **options: Any) -> Import:
@@ -170,6 +176,59 @@ async def test_what_contradicts_is_rejected(workshop: Workshop, case: str) -> No
 
     assert Outcome(1, 0, [Reject(1, record.id or "", reason)]) == outcome
     assert [*before, replace(good, registered_at=NOW)] == await everything(workshop, instance)
+
+
+async def test_nobody_is_made_of_whom_nothing_is_kept(workshop: Workshop) -> None:
+    """A person whose only record is rejected is not known afterwards."""
+    instance = await workshop.instance()
+    address = apns_address()
+    await workshop.log_in(instance, "alice", address)
+
+    outcome = await take(workshop, instance, a_record(address, "bob"))
+
+    assert (1, 1) == (len(outcome.rejects), await rows_of(workshop.database, "users"))
+
+
+async def test_nothing_has_registered_in_the_future(workshop: Workshop) -> None:
+    """It would not be pruned until then."""
+    instance = await workshop.instance()
+
+    await take(workshop, instance, a_record(registered_at=NOW + MINUTE))
+
+    assert [NOW] == [each.registered_at for each in await everything(workshop, instance)]
+
+
+async def test_who_logs_in_meanwhile_stays_logged_in(shared_database: Database) -> None:
+    """On PostgreSQL an import waits for who changes a device, and then sees what has become."""
+    workshop = Workshop(shared_database, Clock())
+    instance = await workshop.instance()
+    address = apns_address()
+    await workshop.registry.register(instance.number, address, {})
+    async with shared_database.write() as connection:
+        (device,) = await devices.walk(connection, instance.number, after=NOBODY, limit=1)
+        alice = await users.obtain(connection, instance.number, UserId("alice"), now=NOW)
+        await devices.change(connection, device.number, user_number=alice)
+        importing = asyncio.create_task(take(workshop, instance, a_record(address, "bob")))
+        await somebody_waits(shared_database)
+
+    outcome = await importing
+
+    assert ["somebody else is logged in on this device"] == [e.reason for e in outcome.rejects]
+    assert ["alice"] == [each.user for each in await everything(workshop, instance)]
+
+
+async def somebody_waits(database: Database) -> None:
+    """Until a transaction of this database waits for a lock of another."""
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    async with asyncio.timeout(30):
+        while True:
+            async with database.read() as connection:
+                if await connection.scalar(waiting):
+                    return
+            await asyncio.sleep(0.01)
 
 
 async def test_a_person_has_so_many_devices_in_one_page_too(workshop: Workshop) -> None:

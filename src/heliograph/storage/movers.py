@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.model import (
@@ -18,7 +18,7 @@ from heliograph.model import (
     address_digest,
     gateway_of,
 )
-from heliograph.storage import devices
+from heliograph.storage import devices, locks
 from heliograph.storage.columns import Instant, Json
 from heliograph.storage.devices import Device
 from heliograph.storage.insertion import INSERTS, MOST_ROWS, Insertion
@@ -62,7 +62,14 @@ async def residents(
     digests: Collection[bytes],
     ids: Collection[DeviceId],
 ) -> Sequence[Resident]:
-    """Devices of an instance that have one of some addresses, or one of some ids."""
+    """
+    Devices of an instance that have one of some addresses, or one of some ids.
+
+    Nobody else changes them until the transaction ends.
+    """
+    is_one = or_(table.c.address_digest.in_(digests), table.c.id.in_(ids))
+    rows = select(table.c.number).where(table.c.instance_number == instance, is_one)
+    await locks.hold_rows(connection, rows.order_by(table.c.number))
     columns = (table.c.number, table.c.id, table.c.address_digest, users.c.id, table.c.pruned_at)
     query = (
         select(*columns)

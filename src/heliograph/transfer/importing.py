@@ -193,31 +193,26 @@ class _Page:
         self._interests: dict[DeviceNumber, list[Interest]] = {}
 
     async def take(self, records: Sequence[tuple[int, Record]]) -> Outcome:
-        digests = {address_digest(each.address): each for _, each in records}
         there = await movers.residents(
             self._connection,
             self._instance.number,
-            digests=digests.keys(),
+            digests={address_digest(each.address) for _, each in records},
             ids=[each.id for _, each in records if each.id is not None],
         )
         self._interests = await movers.interests_of(
             self._connection, [each.number for each in there]
         )
-        by_digest = {each.digest: each for each in there}
-        by_id = {each.id: each for each in there}
+        good, rejects = self._judged(records, there)
+        # Only now, so that nobody is made of whom nothing else is kept.
         self._owners = await movers.owners(
             self._connection,
             self._instance.number,
-            {each.user for _, each in records if each.user is not None},
+            {each.user for _, each, resident in good if each.user and _logs_in(each, resident)},
             now=self._now,
         )
         new: list[Mover] = []
-        rejects: list[Reject] = []
-        for line, record in records:
-            resident = by_digest.get(address_digest(record.address))
-            namesake = None if record.id is None else by_id.get(record.id)
+        for line, record, resident in good:
             try:
-                _check(record, resident, namesake)
                 if resident is None:
                     new.append(self._mover(record, self._owner(record)))
                 else:
@@ -227,16 +222,32 @@ class _Page:
         await movers.add(self._connection, self._instance.number, new)
         return Outcome(len(new), len(records) - len(new) - len(rejects), rejects)
 
+    def _judged(
+        self, records: Sequence[tuple[int, Record]], there: Sequence[Resident]
+    ) -> tuple[list[tuple[int, Record, Resident | None]], list[Reject]]:
+        """Records that are true along with what is there, each with its device, and the others."""
+        by_digest = {each.digest: each for each in there}
+        by_id = {each.id: each for each in there}
+        good: list[tuple[int, Record, Resident | None]] = []
+        rejects: list[Reject] = []
+        for line, record in records:
+            resident = by_digest.get(address_digest(record.address))
+            namesake = None if record.id is None else by_id.get(record.id)
+            try:
+                _check(record, resident, namesake)
+                if resident is not None:
+                    _check_interests(record, self._interests[resident.number])
+            except _Contradicted as problem:
+                rejects.append(Reject(line, record.id or "", str(problem)))
+            else:
+                good.append((line, record, resident))
+        return good, rejects
+
     async def _add_to(self, record: Record, resident: Resident) -> None:
-        """Add to a device that is there; nothing is changed if that contradicts it."""
-        user = None if resident.is_pruned else resident.user
-        if None not in (user, record.user) and user != record.user:
-            raise _Contradicted("somebody else is logged in on this device")
-        missing = set(record.interests) - set(self._interests[resident.number])
-        if len(missing) + len(self._interests[resident.number]) > MOST_INTERESTS:
-            raise _Contradicted(f"a device has at most {MOST_INTERESTS} interests")
-        if user is None and record.user is not None:
+        """Add to a device that is there; nothing is changed if its person has too many."""
+        if _logs_in(record, resident):
             await self._log_in(record, resident, self._owner(record))
+        missing = set(record.interests) - set(self._interests[resident.number])
         await interests.add(self._connection, self._instance.number, resident.number, missing)
 
     async def _log_in(self, record: Record, resident: Resident, owner: int | None) -> None:
@@ -269,7 +280,8 @@ class _Page:
             user_number=owner,
             interests=record.interests,
             metadata=record.metadata,
-            registered_at=record.registered_at or self._now,
+            # An instant to come would protect it from being pruned until then.
+            registered_at=min(record.registered_at or self._now, self._now),
         )
 
 
@@ -279,6 +291,26 @@ def _check(record: Record, resident: Resident | None, namesake: Resident | None)
         raise _Contradicted(f"its address belongs to the device {resident.id}")
     if namesake is not None and namesake.digest != address_digest(record.address):
         raise _Contradicted("its id belongs to a device with another address")
+    person = None if resident is None else _person(resident)
+    if None not in (record.user, person) and record.user != person:
+        raise _Contradicted("somebody else is logged in on this device")
+
+
+def _check_interests(record: Record, present: Sequence[Interest]) -> None:
+    if len(set(record.interests) | set(present)) > MOST_INTERESTS:
+        raise _Contradicted(f"a device has at most {MOST_INTERESTS} interests")
+
+
+def _person(resident: Resident) -> UserId | None:
+    """Who is logged in; who was on a pruned device is not any more."""
+    return None if resident.is_pruned else resident.user
+
+
+def _logs_in(record: Record, resident: Resident | None) -> bool:
+    """Whether a record makes a device somebody's who is not logged in on it yet."""
+    if record.user is None:
+        return False
+    return resident is None or _person(resident) is None
 
 
 def _without_doubles(

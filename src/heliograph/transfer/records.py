@@ -77,7 +77,7 @@ class Record:
     interests: tuple[Interest, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
     registered_at: datetime | None = None
-    """None: now."""
+    """None: now. One that is to come is taken for now."""
     vapid_public_key: str | None = None
     """Base64url; None for other gateways, or if nobody wrote it down."""
 
@@ -302,9 +302,9 @@ def _instant(given: Mapping[str, Any]) -> datetime | None:
         return None
     try:
         instant = datetime.fromisoformat(text)
-    except ValueError:
+        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    except (ValueError, OverflowError):  # the latter for a zone that leads out of all years
         raise ValueError("registered_at must be an instant like 2026-01-31T12:00:00Z") from None
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
 def _text(given: Mapping[str, Any], name: str) -> str | None:
