@@ -151,6 +151,8 @@ EXAMPLES: Final[dict[tuple[str, str], Example]] = {
     },
     ("GET", "/admin/v1/workers"): Example(key="admin", most_bytes=65_536),
     ("GET", "/sdk/{file}"): Example(params={"file": "service-worker.js"}),
+    ("GET", "/docs"): Example(),
+    ("GET", "/docs/openapi.json"): Example(),
     ("GET", "/healthz"): Example(),
     ("GET", "/readyz"): Example(),
     ("GET", "/metrics"): Example(),

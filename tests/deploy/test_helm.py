@@ -215,7 +215,7 @@ async def test_the_ingress_lets_through_what_apps_need(tmp_path: Path) -> None:
             # behind the doorkeeper, and what goes first
             for route in built.app.app.app.routes  # type: ignore[attr-defined]
         }
-    inside = {"/admin", "/healthz", "/readyz", "/metrics"}
+    inside = {"/admin", "/docs", "/healthz", "/readyz", "/metrics"}
 
     assert served - inside == {each["path"] for each in rule["http"]["paths"]}
 

@@ -136,8 +136,9 @@ async def test_what_is_known_is_added_to(workshop: Workshop) -> None:
     )
 
 
-async def test_a_pruned_device_comes_back(workshop: Workshop) -> None:
-    """As one that registers again does: its gateway may say once more that it is gone."""
+@pytest.mark.parametrize("user", ["alice", None])
+async def test_a_pruned_device_comes_back(workshop: Workshop, user: str | None) -> None:
+    """As one that registers again does, without who was logged in."""
     instance = await workshop.instance()
     address = apns_address()
     device = await workshop.log_in(instance, "bob", address)
@@ -148,10 +149,10 @@ async def test_a_pruned_device_comes_back(workshop: Workshop) -> None:
             connection, number, reason="Unregistered", unless_registered_after=None, now=NOW
         )
 
-    await take(workshop, instance, a_record(address, "alice"))
+    await take(workshop, instance, a_record(address, user))
 
     (found,) = await everything(workshop, instance)
-    assert (device, "alice") == (found.id, found.user)
+    assert (device, user) == (found.id, found.user)
 
 
 @pytest.mark.parametrize("case", ["address", "id", "user", "limit"])

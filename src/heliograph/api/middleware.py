@@ -125,6 +125,7 @@ _APIS: Final = frozenset(
         "reporting_api",
         "instances",
         "sdk",
+        "docs",
         "admin",
     }
 )

@@ -244,14 +244,12 @@ class _Page:
         return good, rejects
 
     async def _add_to(self, record: Record, resident: Resident) -> None:
-        """Add to a device that is there; nothing is changed if its person has too many."""
-        if _logs_in(record, resident):
-            await self._log_in(record, resident, self._owner(record))
-        missing = set(record.interests) - set(self._interests[resident.number])
-        await interests.add(self._connection, self._instance.number, resident.number, missing)
+        """
+        Add to a device that is there; nothing is changed if its person has too many.
 
-    async def _log_in(self, record: Record, resident: Resident, owner: int | None) -> None:
-        """Make a device somebody's; a pruned one is restored, as one that registers again is."""
+        A pruned one is restored, as one that registers again is.
+        """
+        owner = self._owner(record) if _logs_in(record, resident) else None
         if resident.is_pruned:
             await devices.renew(
                 self._connection,
@@ -260,7 +258,10 @@ class _Page:
                 dict(record.metadata),
                 now=self._now,
             )
-        await devices.change(self._connection, resident.number, user_number=owner)
+        if owner is not None:
+            await devices.change(self._connection, resident.number, user_number=owner)
+        missing = set(record.interests) - set(self._interests[resident.number])
+        await interests.add(self._connection, self._instance.number, resident.number, missing)
 
     def _owner(self, record: Record) -> int | None:
         """The number of a record's person, who has a device more now; None for nobody."""
