@@ -6,7 +6,7 @@ is sent there, ``pipeline/notify.py`` says; how, ``pipeline/call.py``.
 """
 
 import base64
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -16,9 +16,12 @@ from heliograph.errors import InvalidInput
 from heliograph.instances import Instance, Instances, Randomness, check_url
 from heliograph.model import PublishId, time_ordered_uuid
 from heliograph.notices import OwnHook, Subject, Webhook, WebhookId, WebhookNumber
+from heliograph.storage import calls
 from heliograph.storage import webhooks as rows
 from heliograph.storage.database import Database
+from heliograph.storage.insertion import MOST_ROWS
 from heliograph.storage.webhooks import OwnHookRow, WebhookRow
+from heliograph.storage.work import Call
 
 MOST_WEBHOOKS: Final = 20
 """Webhooks of one instance: each event is told to all that want it."""
@@ -137,6 +140,23 @@ class Webhooks:
         async with self._database.write(long=True) as connection:
             await rows.remove(connection, WebhookNumber(webhook.number))
         self._instances.forget()
+
+    async def resend_dead(self, webhook: Webhook) -> AsyncIterator[Sequence[Call]]:
+        """
+        Ask for every dead call of a webhook to be made again.
+
+        Yields:
+            The work that they are, some hundreds a commit, to be announced.
+        """
+        while True:
+            async with self._database.write() as connection:
+                made = await calls.resend_dead(
+                    connection, webhook.number, limit=MOST_ROWS, now=self._clock()
+                )
+            if made:
+                yield made
+            if len(made) < MOST_ROWS:
+                return
 
     def opened(self, instance: Instance, row: WebhookRow) -> Webhook:
         """A webhook with its secrets open."""

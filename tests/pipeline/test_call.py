@@ -42,7 +42,7 @@ async def send_again(workshop: Workshop, instance: Instance) -> None:
     """Ask for the one call once more."""
     async with workshop.database.write() as connection:
         (call,) = await calls.page(connection, instance.number, limit=2)
-        await calls.resend(connection, instance.number, call=call.id, limit=1, now=workshop.clock())
+        await calls.resend(connection, instance.number, call.id, now=workshop.clock())
 
 
 async def state(workshop: Workshop, instance: Instance) -> tuple[CallRow, list[Attempt]]:
@@ -147,7 +147,7 @@ async def test_after_five_times_it_is_dead_until_it_is_sent_again(workshop: Work
     assert [0, 10, 40, 160, 460] == times
     assert (State.DEAD, 5) == (dead.state, len(tries))
     async with workshop.database.write() as connection:
-        await calls.resend(connection, instance.number, call=dead.id, limit=1, now=workshop.clock())
+        await calls.resend(connection, instance.number, dead.id, now=workshop.clock())
     await make(workshop, always(TAKEN))
     alive, tries = await state(workshop, instance)
     assert (State.DELIVERED, 6) == (alive.state, len(tries))
@@ -207,7 +207,7 @@ async def test_who_dies_over_a_call_makes_it_again_under_its_ids(workshop: Works
     first = client.sent[-1]
     async with workshop.database.write() as connection:
         call, *_ = await calls.page(connection, instance.number, limit=1)
-        await calls.resend(connection, instance.number, call=call.id, limit=1, now=workshop.clock())
+        await calls.resend(connection, instance.number, call.id, now=workshop.clock())
     await make(workshop, client)
 
     names = ("webhook-request-id-uuid", "webhook-id")

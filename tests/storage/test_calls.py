@@ -125,11 +125,11 @@ async def test_only_what_is_over_is_sent_again(database: Database, publish: Publ
         await end(database, call, state)
 
     async with database.write() as connection:
-        first = await calls.resend(connection, publish[0], webhook=one, limit=1, now=NOW)
-        rest = await calls.resend(connection, publish[0], webhook=one, limit=9, now=NOW)
+        first = await calls.resend_dead(connection, one, limit=1, now=NOW)
+        rest = await calls.resend_dead(connection, one, limit=9, now=NOW)
         pending = await calls.find(connection, made[3].call)
         assert pending is not None
-        nothing = await calls.resend(connection, publish[0], call=pending.id, limit=1, now=NOW)
+        nothing = await calls.resend(connection, publish[0], pending.id, now=NOW)
 
     assert ([made[0].call], [made[2].call], []) == (
         [each.call for each in first],
@@ -150,7 +150,7 @@ async def test_another_instances_calls_are_not_its_own(
         assert known is not None
 
         assert await calls.find_id(connection, other, known.id) is None
-        assert [] == await calls.resend(connection, other, call=known.id, limit=1, now=NOW)
+        assert [] == await calls.resend(connection, other, known.id, now=NOW)
         assert [] == await calls.page(connection, other, limit=9)
 
 

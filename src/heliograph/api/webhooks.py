@@ -27,7 +27,6 @@ from heliograph.queue.contract import Queue
 from heliograph.storage import calls, publishes
 from heliograph.storage.calls import Attempt, CallRow, State
 from heliograph.storage.database import Database
-from heliograph.storage.insertion import MOST_ROWS
 from heliograph.storage.work import Call
 from heliograph.webhooks import Webhooks
 
@@ -190,29 +189,18 @@ class WebhookAdmin:
         async with self._database.write() as connection:
             if await calls.find_id(connection, instance.number, call) is None:
                 raise not_found("call")
-            made = await calls.resend(
-                connection, instance.number, call=call, limit=1, now=self._clock()
-            )
+            made = await calls.resend(connection, instance.number, call, now=self._clock())
         await self._announce(made)
         return await self.show_call(request)
 
     async def resend_dead(self, request: Request) -> Response:
         """Make every dead call of a webhook again; how many those are."""
-        instance, webhook = await self._webhook(request)
+        _, webhook = await self._webhook(request)
         count = 0
-        while True:
-            async with self._database.write() as connection:
-                made = await calls.resend(
-                    connection,
-                    instance.number,
-                    webhook=webhook.number,
-                    limit=MOST_ROWS,
-                    now=self._clock(),
-                )
+        async for made in self._webhooks.resend_dead(webhook):
             await self._announce(made)
             count += len(made)
-            if len(made) < MOST_ROWS:
-                return json_response({"resent": count})
+        return json_response({"resent": count})
 
     async def _announce(self, made: Sequence[Call]) -> None:
         if made:

@@ -1,6 +1,5 @@
 """``heliograph webhook``: who is told of what comes of publishes, and how that went."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -16,7 +15,6 @@ from heliograph.notices import CallId, Webhook
 from heliograph.storage import calls
 from heliograph.storage.calls import State
 from heliograph.storage.database import Database
-from heliograph.storage.insertion import MOST_ROWS
 from heliograph.webhooks import Webhooks
 
 commands = typer.Typer(
@@ -133,7 +131,8 @@ def resend_calls(
             if call is not None:
                 return await _resend_one(database, found, CallId(call))
             webhooks = app.webhooks_of(database, instances)
-            return await _resend_dead(database, found, await _find(webhooks, found, str(webhook)))
+            dead = webhooks.resend_dead(await _find(webhooks, found, str(webhook)))
+            return sum([len(made) async for made in dead])
 
     OUT.print(f"Calls to be made again: {terminal.run(run())}.", highlight=False)
 
@@ -142,26 +141,7 @@ async def _resend_one(database: Database, instance: Instance, call: CallId) -> i
     async with database.write() as connection:
         if await calls.find_id(connection, instance.number, call) is None:
             raise HeliographError(f"there is no call {call}")
-        return len(
-            await calls.resend(connection, instance.number, call=call, limit=1, now=app.now())
-        )
-
-
-async def _resend_dead(database: Database, instance: Instance, webhook: Webhook) -> int:
-    count = 0
-    while True:
-        async with database.write() as connection:
-            made = await calls.resend(
-                connection,
-                instance.number,
-                webhook=webhook.number,
-                limit=MOST_ROWS,
-                now=app.now(),
-            )
-        count += len(made)
-        if len(made) < MOST_ROWS:
-            return count
-        await asyncio.sleep(0)  # whoever serves this database comes in between
+        return len(await calls.resend(connection, instance.number, call, now=app.now()))
 
 
 async def _find(webhooks: Webhooks, instance: Instance, webhook: str) -> Webhook:

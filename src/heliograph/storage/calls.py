@@ -214,46 +214,25 @@ async def settle(
 
 
 async def resend(
-    connection: AsyncConnection,
-    instance: InstanceNumber,
-    *,
-    call: CallId | None = None,
-    webhook: WebhookNumber | None = None,
-    limit: int,
-    now: datetime,
+    connection: AsyncConnection, instance: InstanceNumber, call: CallId, *, now: datetime
 ) -> Sequence[Call]:
-    """
-    Ask anew for calls that are over: one, whatever has become of it, or a webhook's dead ones.
-
-    Returns:
-        The work that they are; not more than ``limit``, up to 256.
-    """
+    """Ask anew for a call that is over, whatever has become of it; nothing if it is not."""
     chosen = select(calls.c.number).where(
-        calls.c.instance_number == instance, calls.c.state != str(State.PENDING)
+        calls.c.instance_number == instance,
+        calls.c.id == call,
+        calls.c.state != str(State.PENDING),
     )
-    if call is not None:
-        chosen = chosen.where(calls.c.id == call)
-    if webhook is not None:
-        chosen = chosen.where(calls.c.webhook_number == webhook, calls.c.state == str(State.DEAD))
-    chosen = chosen.order_by(calls.c.number).limit(limit).with_for_update(skip_locked=True)
-    rows = await connection.execute(
-        update(calls)
-        .where(calls.c.number.in_(select(chosen.cte("chosen").c.number)))
-        .values(state=str(State.PENDING), ended_at=None)
-        .returning(calls.c.number, calls.c.publish_number, calls.c.webhook_number)
+    return await _ask_anew(connection, chosen, now=now)
+
+
+async def resend_dead(
+    connection: AsyncConnection, webhook: WebhookNumber, *, limit: int, now: datetime
+) -> Sequence[Call]:
+    """Ask anew for dead calls of a webhook, oldest first; not more than ``limit``, up to 256."""
+    chosen = select(calls.c.number).where(
+        calls.c.webhook_number == webhook, calls.c.state == str(State.DEAD)
     )
-    asked = [
-        Call(
-            number=WorkNumber(0),
-            publish=PublishNumber(row.publish_number),
-            instance=instance,
-            call=CallNumber(row.number),
-            lane=_lane(instance, PublishNumber(row.publish_number), row.webhook_number),
-            attempt=1,
-        )
-        for row in rows
-    ]
-    return await work.add_calls(connection, asked, due_at=now) if asked else []
+    return await _ask_anew(connection, chosen.order_by(calls.c.number).limit(limit), now=now)
 
 
 async def end(connection: AsyncConnection, call: Call, state: State, *, now: datetime) -> None:
@@ -262,6 +241,29 @@ async def end(connection: AsyncConnection, call: Call, state: State, *, now: dat
     await connection.execute(
         update(calls).where(calls.c.number == call.call).values(state=str(state), ended_at=now)
     )
+
+
+async def _ask_anew(
+    connection: AsyncConnection, chosen: Select[tuple[int]], *, now: datetime
+) -> Sequence[Call]:
+    free = chosen.with_for_update(skip_locked=True).cte("free")
+    rows = await connection.execute(
+        update(calls)
+        .where(calls.c.number.in_(select(free.c.number)))
+        .values(state=str(State.PENDING), ended_at=None)
+        .returning(
+            calls.c.number,
+            calls.c.instance_number,
+            calls.c.publish_number,
+            calls.c.webhook_number,
+        )
+    )
+    asked = []
+    for number, owner, of, webhook in rows:
+        instance, publish = InstanceNumber(owner), PublishNumber(of)
+        lane = _lane(instance, publish, webhook)
+        asked.append(Call(WorkNumber(0), publish, instance, CallNumber(number), lane, attempt=1))
+    return await work.add_calls(connection, asked, due_at=now) if asked else []
 
 
 async def _remove_old(connection: AsyncConnection, now: datetime, *, at_most: int) -> None:
