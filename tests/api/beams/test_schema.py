@@ -123,6 +123,25 @@ def test_a_publish_says_something_to_some_gateway() -> None:
     ) == describe(caught.value)
 
 
+@pytest.mark.parametrize(
+    "url,sentence",
+    [
+        (7, "Invalid type. Expected: string, given: integer"),
+        (None, "Invalid type. Expected: string, given: null"),
+        ("", "must be an http(s) address"),
+        ("ftp://hook.example/", "must be an http(s) address"),
+        ("https://hook.example/a b", "must be an http(s) address"),
+    ],
+)
+def test_a_hook_that_cannot_be_called_is_refused(url: object, sentence: str) -> None:
+    """§2.3: what is no address is told before anything is accepted; no hook is none."""
+    with pytest.raises(Problem) as caught:
+        schema.read_own_hook({"interests": ["a"], "webhookUrl": url})
+
+    assert (422, "Unprocessable Entity", f"`webhookUrl`: {sentence}") == describe(caught.value)
+    assert schema.read_own_hook({"interests": ["a"]}) is None
+
+
 # --- devices -------------------------------------------------------------------------
 
 
