@@ -44,9 +44,11 @@ def main() -> None:
                             problems.append(f"{operation.label}: {problem}")
                         bar.update(task, completed=probe.asked.total())
                 number += 1
-        table = Table("operation", "examples", title=f"{probe.asked.total():,} examples")
+        if lost := probe.lost_reports():
+            problems.append(f"{lost} reports were answered 200 and lost")
+        table = Table("operation", "examples", "200", title=f"{probe.asked.total():,} examples")
         for label, count in probe.asked.items():
-            table.add_row(label, f"{count:,}")
+            table.add_row(label, f"{count:,}", f"{probe.served[label]:,}")
         console.print(table)
         console.print(f"Answers: {dict(sorted(probe.answered.items()))}")
     console.print(*problems, sep="\n\n", markup=False)

@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
 import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
+from prometheus_client.parser import text_string_to_metric_families
 from schemathesis.checks import not_a_server_error
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import (
@@ -32,6 +32,7 @@ from schemathesis.specs.openapi.checks import (
 from api.beams.words import new_token
 from heliograph.client.publish import PushNotifications
 from heliograph.model import Gateway
+from heliograph.wire.http import url_problem
 from support import Served, on_loopback
 
 CHECKS: Final = [
@@ -53,10 +54,17 @@ class Probe:
     instance: str
     headers: dict[str, str]
     """A secret key and a Beams token, by the scheme that they are for."""
-    devices: dict[str, str]
+    tokens: dict[str, str]
+    """Of a device of each gateway, which is registered whenever an operation begins."""
+    publish: str
+    """The id of a publish that is there."""
     session: requests.Session
+    devices: dict[str, str] = field(default_factory=dict)
+    """The ids that those devices have now."""
     asked: Counter[str] = field(default_factory=Counter)
     """By operation."""
+    served: Counter[str] = field(default_factory=Counter)
+    """By operation: what was answered 200."""
     answered: Counter[int] = field(default_factory=Counter)
     """By status."""
 
@@ -80,6 +88,7 @@ class Probe:
             Exception: What is wrong with an answer, with a command that asks it again.
         """
         dice = random.Random(number)
+        self._register()  # what was asked before may have forgotten them
 
         @seed(number)
         @settings(
@@ -98,23 +107,58 @@ class Probe:
                 headers=self._headers(operation, dice),
             )
             self.asked[operation.label] += 1
+            self.served[operation.label] += answer.status_code == requests.codes.ok
             self.answered[answer.status_code] += 1
             case.validate_response(answer, checks=CHECKS)
 
         probe()
 
+    def lost_reports(self) -> int:
+        """Reports that were answered 200 although keeping them failed."""
+        text = self.session.get(f"{self.base_url}/metrics", timeout=10).text
+        return sum(
+            int(sample.value)
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == "heliograph_reports_total" and sample.labels["result"] == "lost"
+        )
+
+    def _register(self) -> None:
+        for gateway, token in self.tokens.items():
+            path = f"{self.base_url}/device_api/v1/instances/{self.instance}/devices/{gateway}"
+            made = self.session.post(path, json={"token": token}, timeout=10)
+            made.raise_for_status()
+            self.devices[gateway] = made.json()["id"]
+
     def _place(self, case: Any, dice: random.Random) -> None:
-        """Put ids that exist in place of most that were made up; nobody outside is called."""
-        if isinstance(case.body, dict) and "webhookUrl" in case.body:
-            case.body["webhookUrl"] = "https://127.0.0.1/hook"
-        if not case.path_parameters or not dice.randrange(_ONE_IN):
+        """Put what exists in place of most that was made up."""
+        only_fcm = case.path.endswith("/token")  # the others' tokens do not change
+        gateway = Gateway.FCM if only_fcm else dice.choice(list(Gateway))
+        if isinstance(case.body, dict):
+            self._place_in(case.body, gateway, dice)
+        if not dice.randrange(_ONE_IN):
             return
         places: dict[str, Any] = dict(case.path_parameters)
         places["instance"] = self.instance
-        if "device" in places and dice.randrange(_ONE_IN):
-            gateway = dice.choice(list(Gateway))
-            places |= {"gateway": str(gateway), "device": self.devices[gateway]}
+        if "gateway" in places and dice.randrange(_ONE_IN):
+            places["gateway"] = str(gateway)
+            if "device" in places:
+                places["device"] = self.devices[gateway]
         case.path_parameters = places
+
+    def _place_in(self, body: dict[str, Any], gateway: Gateway, dice: random.Random) -> None:
+        """As ``_place``; and nobody outside is called."""
+        hook = body.get("webhookUrl")
+        if isinstance(hook, str) and url_problem(hook) is None:
+            body["webhookUrl"] = "https://127.0.0.1/hook"
+        real = {
+            "token": self.tokens[gateway],
+            "deviceId": self.devices[gateway],
+            "publishId": self.publish,
+        }
+        for name, value in real.items():
+            if isinstance(body.get(name), str) and dice.randrange(_ONE_IN):
+                body[name] = value
 
     def _headers(self, operation: Any, dice: random.Random) -> dict[str, str]:
         """What the operation has to bear; now and then not."""
@@ -150,17 +194,12 @@ def _probe(served: Served, session: requests.Session) -> Probe:
     key = instance.secret_keys[0]
     with PushNotifications(instance.id, key, endpoint=base) as beams:
         token = beams.generate_token("user-001")["token"]
+        publish = beams.publish_to_interests(["hello"], {"web": {}})["publishId"]
     return Probe(
         base_url=base,
         instance=instance.id,
         headers={"secretKey": f"Bearer {key}", "beamsToken": f"Bearer {token}"},
-        devices=dict(_register(base, instance.id)),
+        tokens={str(gateway): new_token(gateway) for gateway in Gateway},
+        publish=publish,
         session=session,
     )
-
-
-def _register(base: str, instance: str) -> Iterator[tuple[str, str]]:
-    for gateway in Gateway:
-        path = f"{base}/device_api/v1/instances/{instance}/devices/{gateway}"
-        made = httpx.post(path, json={"token": new_token(gateway)})
-        yield str(gateway), made.raise_for_status().json()["id"]

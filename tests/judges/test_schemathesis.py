@@ -41,6 +41,11 @@ def test_every_answer_is_in_the_description(
     probe: Probe, operations: dict[str, Any], label: str, mode: GenerationMode
 ) -> None:
     """Statuses, types, headers and schemas, whatever is asked; and never a fault of ours."""
+    served = probe.served[label]
+
     probe.ask(operations[label], EACH, number=1, mode=mode)
 
     assert probe.asked[label]
+    if mode is GenerationMode.POSITIVE:  # or we would have looked at refusals only
+        assert probe.served[label] > served
+    assert probe.lost_reports() == 0  # the one fault of ours that is answered 200
