@@ -163,11 +163,12 @@ SCHEMAS: Final[dict[str, Json]] = {
         },
         "additionalProperties": False,
     },
-    "Metadata": OBJECT,
+    "Metadata": OBJECT | {"examples": [{"sdkVersion": "4.0.0"}]},
     "Token": {
         "type": "object",
         "required": ["token"],
         "properties": {"token": {"type": "string", "pattern": "^[!-~]{1,4096}$"}},
+        "examples": [{"token": "fcm-token"}],
     },
     "Interests": {
         "type": "object",
