@@ -20,6 +20,7 @@ from builders import (
     rows_of,
     web_address,
 )
+from heliograph.addresses import MOST_INTERESTS
 from heliograph.errors import InvalidInput, TooManyDevices, UserTaken
 from heliograph.model import (
     Address,
@@ -31,7 +32,7 @@ from heliograph.model import (
     VapidKeyNumber,
     WebAddress,
 )
-from heliograph.registry import MOST_INTERESTS, Registry
+from heliograph.registry import Registry
 from heliograph.storage import devices, vapid_keys
 from heliograph.storage.database import Database
 from heliograph.storage.devices import Device

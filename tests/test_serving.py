@@ -68,6 +68,22 @@ def test_an_ipv6_address_stands_in_brackets() -> None:
         assert address_of(listener) == f"[::1]:{listener.getsockname()[1]}"
 
 
+async def test_what_is_written_is_sent_at_once() -> None:
+    """Nagle's algorithm would keep a body back until its header fields are acknowledged."""
+    accepted: asyncio.Queue[int] = asyncio.Queue()
+
+    async def note(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        sock = writer.get_extra_info("socket")
+        accepted.put_nowait(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    listener = bind("127.0.0.1", 0)
+    async with await asyncio.start_server(note, sock=listener):
+        _, writer = await asyncio.open_connection(*listener.getsockname())
+        assert await accepted.get()
+        writer.close()
+
+
 def test_a_port_that_is_taken_names_the_settings() -> None:
     """An operator is told what to change."""
     with bind("127.0.0.1", 0) as taken:

@@ -17,6 +17,8 @@ from heliograph.model import ApnsAddress, Environment, FcmAddress, WebAddress
 from heliograph.wire import ece
 
 LONGEST_INTEREST: Final = 164
+MOST_INTERESTS: Final = 5000
+"""Of one device."""
 
 INTEREST_PATTERN: Final = r"[a-zA-Z0-9_\-=@,.;]+"
 _INTEREST: Final = re.compile(INTEREST_PATTERN)

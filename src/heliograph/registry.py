@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from heliograph.addresses import MOST_INTERESTS
 from heliograph.errors import InvalidInput, TooManyDevices, UserTaken
 from heliograph.instances import Randomness
 from heliograph.model import (
@@ -30,9 +31,6 @@ from heliograph.storage import devices, instances, interests, users, vapid_keys
 from heliograph.storage.database import Database
 from heliograph.storage.devices import Device
 from heliograph.storage.grouped import Grouped
-
-MOST_INTERESTS: Final = 5000
-"""Interests that one device can have."""
 
 _MOST_TOGETHER: Final = 32
 """Writes in one transaction: some 20 ms, for which a publish may have to wait."""

@@ -1,5 +1,6 @@
 """``/docs``: a page for people, and a description for tools."""
 
+import html
 import re
 
 import pytest
@@ -22,6 +23,21 @@ async def test_a_person_gets_a_page(beams: Beams) -> None:
     assert [] == re.findall(r'(?:src|href)="(?!#|/docs/openapi\.json)', page.text)
 
 
+async def test_a_person_finds_limits_and_a_command_for_every_call(beams: Beams) -> None:
+    """What a parameter may be, how large a body, and how to try it; and no marks of Markdown."""
+    described = (await beams.http.get("/docs/openapi.json")).json()
+    calls = [each for methods in described["paths"].values() for each in methods.values()]
+
+    page = html.unescape((await beams.http.get("/docs")).text)
+
+    assert len(calls) == page.count("curl -X ")
+    assert "At most 204,800 bytes." in page
+    assert "minLength 1, maxLength 164" in page
+    assert '"maxItems": 1000' in page
+    assert "<code>Retry-After</code>" in page
+    assert "`" not in re.sub("<pre.*?</pre>", "", page, flags=re.DOTALL)
+
+
 @pytest.mark.parametrize("path", ["/docs", "/docs/openapi.json"])
 async def test_a_tool_gets_the_description(beams: Beams, path: str) -> None:
     """From wherever it runs: a page of another origin may read it."""
@@ -29,3 +45,4 @@ async def test_a_tool_gets_the_description(beams: Beams, path: str) -> None:
 
     assert "3.1.0" == answer.json()["openapi"]
     assert "*" == answer.headers["access-control-allow-origin"]
+    assert "accept" == answer.headers["vary"]

@@ -136,9 +136,12 @@ class Probe:
         gateway = Gateway.FCM if only_fcm else dice.choice(list(Gateway))
         if isinstance(case.body, dict):
             self._place_in(case.body, gateway, dice)
-        if not dice.randrange(_ONE_IN):
-            return
         places: dict[str, Any] = dict(case.path_parameters)
+        if not dice.randrange(_ONE_IN):
+            if "404" not in case.operation.definition.raw["responses"]:
+                # With a line break or a slash in it the path would be nobody's.
+                case.path_parameters = places | {"instance": "nobody"}
+            return
         places["instance"] = self.instance
         if "gateway" in places and dice.randrange(_ONE_IN):
             places["gateway"] = str(gateway)

@@ -17,6 +17,7 @@ from typing import Final
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from heliograph.addresses import MOST_INTERESTS
 from heliograph.instances import Instance, Randomness
 from heliograph.model import (
     DeviceId,
@@ -32,7 +33,7 @@ from heliograph.model import (
 from heliograph.storage import devices, interests, movers
 from heliograph.storage.database import Database
 from heliograph.storage.movers import Mover, Owner, Resident
-from heliograph.transfer.records import MOST_INTERESTS, Line, Record, Reject
+from heliograph.transfer.records import Line, Record, Reject
 from heliograph.wire.jws import base64url
 
 PAGE: Final = 1000

@@ -60,7 +60,6 @@ FIELDS: Final = (
     "metadata",
     "registered_at",
 )
-MOST_INTERESTS: Final = 5000
 LONGEST_ID: Final = 200
 _MOST_METADATA_BYTES: Final = 16_384
 _LONGEST_FIELD: Final = 2**20
@@ -277,8 +276,8 @@ def _interests(given: Mapping[str, Any]) -> tuple[Interest, ...]:
         raise ValueError(
             f"interest {bad[:40]!r}: 1 to 164 letters, digits and characters of _-=@,.;"
         )
-    if len(set(names)) > MOST_INTERESTS:
-        raise ValueError(f"a device has at most {MOST_INTERESTS} interests")
+    if len(set(names)) > addresses.MOST_INTERESTS:
+        raise ValueError(f"a device has at most {addresses.MOST_INTERESTS} interests")
     return tuple(Interest(name) for name in sorted(set(names)))
 
 

@@ -5,10 +5,14 @@ from typing import Any
 
 import jsonschema
 import pytest
+from starlette.requests import Request
 from starlette.routing import BaseRoute, Mount, Route
 
 from api.beams.words import ALERT, Beams
 from heliograph.api.beams.openapi import describe
+from heliograph.api.idempotency import read_key
+from heliograph.api.problems import Problem
+from heliograph.auth import user_problem
 from heliograph.gateways.apns import MAX_PAYLOAD_BYTES
 
 DESCRIPTION = describe("1.2.3")
@@ -95,6 +99,49 @@ async def test_a_limit_that_is_described_is_the_one_that_is_checked(
 
     assert status == answer.status_code, answer.text
     assert (status == 200) == allowed("PublishToInterests", body)
+
+
+@pytest.mark.parametrize(
+    "character", ["\u0000", "\u001f", " ", "\u007f", "\u009f", "\u2028", "ü", "🦉"]
+)
+def test_a_user_id_that_is_described_is_one_that_is_taken(character: str) -> None:
+    """Characters on both sides of each edge."""
+    user = f"a{character}b"
+
+    assert (user_problem(user) is None) == allowed("PublishToUsers", ALERT | {"users": [user]})
+
+
+@pytest.mark.parametrize("key", ["", "k", "a key", " k", "k ", "k" * 255, "k" * 256, "ü", "\u007f"])
+def test_a_key_that_is_described_is_one_that_is_taken(key: str) -> None:
+    """As servers read it: without the spaces around it."""
+    publish = DESCRIPTION["paths"]["/publish_api/v1/instances/{instance}/publishes/users"]["post"]
+    described = next(each for each in publish["parameters"] if each["name"] == "Idempotency-Key")
+    header = (b"idempotency-key", key.encode("latin-1"))
+    request = Request({"type": "http", "headers": [header]})
+
+    is_described = jsonschema.Draft202012Validator(described["schema"]).is_valid(key)
+
+    if is_described:
+        assert key == read_key(request)
+    elif key == key.strip():
+        with pytest.raises(Problem):
+            read_key(request)
+
+
+def test_nothing_is_described_of_reports_that_sdks_would_repeat_for_ever() -> None:
+    """Or what would have them make their device anew: no 404, no 429, no 5xx."""
+    for version in (1, 2):
+        path = f"/reporting_api/v{version}/instances/{{instance}}/events"
+        answers = DESCRIPTION["paths"][path]["post"]["responses"]
+        assert {"200", "400", "408", "414", "431"} == set(answers)
+
+
+def test_who_has_to_wait_is_told_how_long() -> None:
+    """Whenever the same request may be served later."""
+    answers = DESCRIPTION["components"]["responses"]
+    waits = {status for status, answer in answers.items() if "headers" in answer}
+
+    assert {"429", "503"} == waits
 
 
 def test_what_is_too_large_for_apple_cannot_be_described() -> None:

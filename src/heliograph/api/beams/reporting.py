@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from heliograph.api.beams.mounts import FROM_BROWSERS, mount
-from heliograph.api.beams.schema import bad_request
+from heliograph.api.beams.schema import REPORT_BODY_BYTES, bad_request
 from heliograph.api.bodies import check_content_type, read_object
 from heliograph.api.limits import Rate, address_of
 from heliograph.instances import Instances
@@ -26,8 +26,6 @@ from heliograph.metrics import Metrics
 from heliograph.model import DeviceId, PublishId, UserId
 from heliograph.pipeline.acknowledge import Acknowledge, Report
 from heliograph.storage.receipts import What
-
-REPORT_BYTES: Final = 16_384
 
 _EVENTS: Final[Mapping[str, What]] = {"delivery": "delivered", "open": "opened"}
 
@@ -69,7 +67,7 @@ class Reporting:
     async def report(self, request: Request) -> Response:
         """Hear what a device says."""
         check_content_type(request)
-        report = read_report(await read_object(request, most_bytes=REPORT_BYTES))
+        report = read_report(await read_object(request, most_bytes=REPORT_BODY_BYTES))
         if report is None:
             return Response()
         if not self._rate.allows(address_of(request), now=self._clock()):

@@ -32,13 +32,6 @@ from heliograph.registry import Registry
 from heliograph.webhooks import Webhooks
 from heliograph.wire.jws import base64url
 
-_KIB: Final = 1024
-INTERESTS_BODY_BYTES: Final = 10 * _KIB
-USERS_BODY_BYTES: Final = 200 * _KIB
-DEVICE_BODY_BYTES: Final = 16 * _KIB
-INTEREST_SET_BODY_BYTES: Final = 1024 * _KIB
-"""5,000 names of 164 characters, with their quotes and commas."""
-
 
 class Beams:
     """The handlers, and what they need."""
@@ -119,11 +112,11 @@ class Beams:
 
     async def publish_to_interests(self, request: Request) -> Response:
         """Accept a publish to interests."""
-        return await self._publish(request, ToInterests, most_bytes=INTERESTS_BODY_BYTES)
+        return await self._publish(request, ToInterests, most_bytes=schema.INTERESTS_BODY_BYTES)
 
     async def publish_to_users(self, request: Request) -> Response:
         """Accept a publish to users."""
-        return await self._publish(request, ToUsers, most_bytes=USERS_BODY_BYTES)
+        return await self._publish(request, ToUsers, most_bytes=schema.USERS_BODY_BYTES)
 
     async def _publish(self, request: Request, kind: type[Target], *, most_bytes: int) -> Response:
         check_content_type(request)
@@ -166,7 +159,7 @@ class Beams:
         gateway = _gateway(request)
         instance = await self._home(request)
         check_content_type(request)
-        body = await read_object(request, most_bytes=DEVICE_BODY_BYTES)
+        body = await read_object(request, most_bytes=schema.DEVICE_BODY_BYTES)
         registration = await self._registry.register(
             instance.number,
             schema.read_address(gateway, body),
@@ -196,7 +189,7 @@ class Beams:
         """Keep what a device says about itself."""
         instance, device = await self._device(request)
         check_content_type(request)
-        metadata = await read_object(request, most_bytes=DEVICE_BODY_BYTES)
+        metadata = await read_object(request, most_bytes=schema.DEVICE_BODY_BYTES)
         return _done(await self._registry.set_metadata(instance.number, device, metadata))
 
     async def set_token(self, request: Request) -> Response:
@@ -205,7 +198,7 @@ class Beams:
         if _gateway(request) is not Gateway.FCM:
             raise Problem(404, "Not found", "Only FCM tokens change while a device stays")
         check_content_type(request)
-        body = await read_object(request, most_bytes=DEVICE_BODY_BYTES)
+        body = await read_object(request, most_bytes=schema.DEVICE_BODY_BYTES)
         address = schema.read_address(Gateway.FCM, body)
         return _done(await self._registry.move(instance.number, device, address))
 
@@ -255,7 +248,7 @@ class Beams:
         """Replace a device's interests."""
         instance, device = await self._device(request)
         check_content_type(request)
-        body = await read_object(request, most_bytes=INTEREST_SET_BODY_BYTES)
+        body = await read_object(request, most_bytes=schema.INTEREST_SET_BODY_BYTES)
         names = schema.read_interests(body)
         try:
             return _done(await self._registry.set_interests(instance.number, device, names))

@@ -37,6 +37,14 @@ MOST_USERS_OF_A_PUBLISH: Final = 1000
 LONGEST_PAGE: Final = 100
 """Interests in one answer."""
 
+_KIB: Final = 1024
+INTERESTS_BODY_BYTES: Final = 10 * _KIB
+USERS_BODY_BYTES: Final = 200 * _KIB
+DEVICE_BODY_BYTES: Final = 16 * _KIB
+REPORT_BODY_BYTES: Final = 16 * _KIB
+INTEREST_SET_BODY_BYTES: Final = 1024 * _KIB
+"""5,000 names of 164 characters, with their quotes and commas."""
+
 _INTEREST_PATTERN: Final = r"^[a-zA-Z0-9_\\-=@,.;]+$"
 """As Beams prints it, with its own escape."""
 

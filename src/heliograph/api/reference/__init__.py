@@ -15,7 +15,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-_FREELY: Final = {"access-control-allow-origin": "*", "cache-control": "no-cache"}
+_FREELY: Final = {
+    "access-control-allow-origin": "*",
+    "cache-control": "no-cache",
+    "vary": "accept",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,12 @@ class Call:
     parameters: list[Mapping[str, Any]]
     body: str | None
     """An example, as indented JSON."""
+    size: str | None
+    """How large a body may be, in a sentence."""
+    members: str | None
+    """The schema of the body, as indented JSON."""
+    curl: str
+    """A command that makes the call, but for its id and its key."""
     answers: list[tuple[str, str]]
     """Statuses and what they mean."""
     answer: str | None
@@ -67,6 +77,7 @@ def _page(description: Mapping[str, Any]) -> str:
     environment = Environment(
         loader=PackageLoader("heliograph.api.reference", "."), autoescape=True, trim_blocks=True
     )
+    environment.filters["limits"] = _limits
     groups = [
         (tag, [each for each in _calls(description) if each[0] == tag["name"]])
         for tag in description["tags"]
@@ -98,6 +109,9 @@ def _calls(description: Mapping[str, Any]) -> Iterator[tuple[str, Call]]:
                     key=components["securitySchemes"][keys[0]]["description"] if keys else None,
                     parameters=operation["parameters"],
                     body=_example(description, operation),
+                    size=operation.get("requestBody", {}).get("description"),
+                    members=_members(description, operation),
+                    curl=_curl(method, path, operation, _example(description, operation)),
                     answers=[(status, each["description"]) for status, each in answers.items()],
                     answer=_schema(description, answers["200"]),
                 ),
@@ -110,6 +124,34 @@ def _example(description: Mapping[str, Any], operation: Mapping[str, Any]) -> st
     kind = _resolved(description, operation["requestBody"]["content"]["application/json"]["schema"])
     shown = kind.get("examples", [None])[0]
     return _indented(kind if shown is None else shown)
+
+
+def _curl(method: str, path: str, operation: Mapping[str, Any], body: str | None) -> str:
+    lines = [f"curl -X {method.upper()} 'https://push.example.com{path}'"]
+    if operation.get("security"):
+        lines.append("  -H 'Authorization: Bearer …'")
+    if body is not None:
+        compact = json.dumps(json.loads(body), ensure_ascii=False)
+        lines += ["  -H 'Content-Type: application/json'", f"  -d '{compact}'"]
+    return " \\\n".join(lines)
+
+
+def _members(description: Mapping[str, Any], operation: Mapping[str, Any]) -> str | None:
+    if "requestBody" not in operation:
+        return None
+    kind = _resolved(description, operation["requestBody"]["content"]["application/json"]["schema"])
+    return _indented(
+        {name: value for name, value in kind.items() if name not in ("type", "examples")}
+    )
+
+
+def _limits(kind: Mapping[str, Any]) -> str:
+    """What a parameter may be, in the words of JSON Schema."""
+    shown = {name: value for name, value in kind.items() if name != "examples"}
+    return ", ".join(
+        f"{name} {'|'.join(value) if isinstance(value, list) else value}"
+        for name, value in shown.items()
+    )
 
 
 def _schema(description: Mapping[str, Any], answer: Mapping[str, Any]) -> str | None:

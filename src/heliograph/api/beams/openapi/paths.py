@@ -9,8 +9,11 @@ from heliograph.api.beams.openapi.schemas import INTEREST, TEXT, USER, Json
 from heliograph.model import Gateway
 
 _INSTANCE: Final = "1b880590-6301-4bb5-b34f-45db1c5f5644"
-_AT_THE_DOOR: Final = ("400", "404", "408", "414", "431", "503")
+_AT_THE_DOOR: Final = ("400", "408", "414", "431")
 """What any request may be answered before it is anybody's: see the middleware."""
+
+_NEVER_OF_REPORTS: Final = ("404", "429", "503")
+"""To SDKs these mean that all is lost, or that they must ask for ever."""
 
 _SENTENCES: Final = {
     "400": "The request cannot be read, or breaks a rule that no retry will mend.",
@@ -23,6 +26,16 @@ _SENTENCES: Final = {
     "429": "Too many requests; `Retry-After` says when to come again.",
     "431": "The header fields are too large.",
     "503": "The database is away or has too much to do; nothing was kept.",
+}
+
+_BYTES: Final = {
+    "PublishToInterests": schema.INTERESTS_BODY_BYTES,
+    "PublishToUsers": schema.USERS_BODY_BYTES,
+    "Registration": schema.DEVICE_BODY_BYTES,
+    "Metadata": schema.DEVICE_BODY_BYTES,
+    "Token": schema.DEVICE_BODY_BYTES,
+    "Interests": schema.INTEREST_SET_BODY_BYTES,
+    "Report": schema.REPORT_BODY_BYTES,
 }
 
 
@@ -182,7 +195,7 @@ def _post(summary: str, body: str) -> Json:
             "name": "Idempotency-Key",
             "in": "header",
             "description": "What is sent again under its key is the same publish, for 24 hours.",
-            "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+            "schema": {"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"},
         }
     )
     return operation
@@ -212,7 +225,7 @@ def _operation(
         *_AT_THE_DOOR,
         *more,
         *(["401"] if key else []),
-        *([] if tag == "Reports" else ["429"]),
+        *([] if tag == "Reports" else _NEVER_OF_REPORTS),
     }
     success: Json = {"description": "Done." if answer is None else "What was asked for."}
     if answer is not None:
@@ -228,7 +241,11 @@ def _operation(
     }
     if body is not None:
         own = _json({"$ref": f"#/components/schemas/{body}"})
-        operation["requestBody"] = {"required": True, "content": own}
+        operation["requestBody"] = {
+            "required": True,
+            "description": f"At most {_BYTES[body]:,} bytes.",
+            "content": own,
+        }
     if key:
         operation["security"] = [{key: []}]
     return operation
@@ -252,7 +269,7 @@ def _refusal(status: str) -> Json:
         "description": _SENTENCES[status],
         "content": _json({"$ref": "#/components/schemas/Problem"}),
     }
-    if status == "429":
+    if status in ("429", "503"):
         refusal["headers"] = {
             "Retry-After": {
                 "required": True,

@@ -2,9 +2,11 @@
 
 from typing import Any, Final
 
-from heliograph.addresses import INTEREST_PATTERN, LONGEST_INTEREST
+from heliograph.addresses import INTEREST_PATTERN, LONGEST_INTEREST, MOST_INTERESTS
 from heliograph.api.beams import payloads, schema
 from heliograph.auth import LONGEST_USER_ID
+from heliograph.gateways.apns import MAX_COLLAPSE_ID_BYTES
+from heliograph.wire.http import LONGEST_URL
 
 Json = dict[str, Any]
 
@@ -27,7 +29,7 @@ USER: Final[Json] = {
     "type": "string",
     "minLength": 1,
     "maxLength": LONGEST_USER_ID,
-    "pattern": r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029\ud800-\udfff]+$",
+    "pattern": r"^[^\u0000-\u001f\u007f-\u009f\ud800-\udfff]+$",
     "examples": ["user-001"],
 }
 _TTL: Final[Json] = {"type": "integer", "minimum": 0, "maximum": payloads.FOUR_WEEKS}
@@ -39,7 +41,13 @@ _PAYLOADS: Final[dict[str, Json]] = {
         "properties": {
             "aps": OBJECT,
             "data": OBJECT,
-            "collapse_id": {"type": "string", "minLength": 1, "maxLength": 64},
+            "collapse_id": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": MAX_COLLAPSE_ID_BYTES,
+                "description": f"At most {MAX_COLLAPSE_ID_BYTES} bytes, without control "
+                "characters.",
+            },
             "expiration": {"type": "integer", "minimum": 0, "maximum": payloads.FAR_FUTURE},
             "priority": {"enum": [5, 10]},
             "pusher": _options(disable_delivery_tracking={"type": "boolean"}),
@@ -84,7 +92,7 @@ def _publish(names: str, item: Json, most: int) -> Json:
         "properties": {
             names: listed,
             **_PAYLOADS,
-            "webhookUrl": {"type": "string", "format": "uri", "maxLength": 2048},
+            "webhookUrl": {"type": "string", "format": "uri", "maxLength": LONGEST_URL},
         },
         "examples": [
             {
@@ -155,16 +163,19 @@ SCHEMAS: Final[dict[str, Json]] = {
         },
         "additionalProperties": False,
     },
-    "Metadata": OBJECT,
+    "Metadata": OBJECT | {"examples": [{"sdkVersion": "4.0.0"}]},
     "Token": {
         "type": "object",
         "required": ["token"],
         "properties": {"token": {"type": "string", "pattern": "^[!-~]{1,4096}$"}},
+        "examples": [{"token": "fcm-token"}],
     },
     "Interests": {
         "type": "object",
         "required": ["interests"],
-        "properties": {"interests": {"type": "array", "items": INTEREST, "maxItems": 5000}},
+        "properties": {
+            "interests": {"type": "array", "items": INTEREST, "maxItems": MOST_INTERESTS}
+        },
         "examples": [{"interests": ["hello", "world"]}],
     },
     "InterestsPage": {
