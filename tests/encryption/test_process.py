@@ -34,8 +34,10 @@ LOOPS = [
 ]
 
 AN_OWNER = """
-import asyncio, sys
+import asyncio, signal, sys
 from heliograph.encryption.process import Processes
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell may have had ignored
 
 async def main():
     crew = Processes(1)
