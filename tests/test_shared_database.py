@@ -3,8 +3,13 @@
 import asyncio
 from pathlib import Path
 
+from sqlalchemy import select
+
 from builders import MASTER_KEY, Clock, Workshop, fcm_address, to_users
 from heliograph.app import product
+from heliograph.notices import Subject
+from heliograph.pipeline import notify
+from heliograph.storage import tables
 from heliograph.storage.database import Database
 from support import settings_in
 
@@ -43,3 +48,23 @@ async def test_two_devices_swap_addresses_at_one_instant(shared_database: Databa
         left = [await workshop.registry.find(instance.number, each) for each in (one, other)]
         assert [each is not None for each in left] == list(moved)
         assert True in moved
+
+
+async def test_a_webhook_that_is_to_be_told_is_not_deleted_before(
+    shared_database: Database,
+) -> None:
+    """Or what is to be told, and a settlement with it, would fail over a call to nobody."""
+    workshop = Workshop(shared_database, Clock())
+    instance = await workshop.instance()
+    await workshop.webhooks.create(
+        instance, "beams", "https://hooks.example.com/", subjects={Subject.ENDED}
+    )
+    to_be_had = select(tables.webhooks.c.number).with_for_update(skip_locked=True)
+
+    async with shared_database.write() as theirs:
+        before = (await theirs.scalars(to_be_had)).all()
+    async with shared_database.write() as ours, shared_database.write() as theirs:
+        told = await notify.told_of(ours, instance.number, Subject.ENDED)
+        after = (await theirs.scalars(to_be_had)).all()
+
+    assert (told, []) == (before, after)
