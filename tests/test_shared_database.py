@@ -68,3 +68,19 @@ async def test_a_webhook_that_is_to_be_told_is_not_deleted_before(
         after = (await theirs.scalars(to_be_had)).all()
 
     assert (told, []) == (before, after)
+
+
+async def test_who_makes_a_webhook_is_answered_that_one(shared_database: Database) -> None:
+    """However many are made at one instant: the secret that is shown is that of the address."""
+    workshop = Workshop(shared_database, Clock())
+    instance = await workshop.instance()
+    urls = [f"https://hooks.example.com/{number}" for number in range(16)]
+
+    made = await asyncio.gather(
+        *[
+            workshop.webhooks.create(instance, "beams", url, subjects={Subject.OPENED})
+            for url in urls
+        ]
+    )
+
+    assert urls == [each.url for each in made]
