@@ -3,13 +3,14 @@
 import asyncio
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from builders import MASTER_KEY, Clock, Workshop, fcm_address, to_users
 from heliograph.app import product
 from heliograph.notices import Subject
 from heliograph.pipeline import notify
-from heliograph.storage import tables
+from heliograph.pipeline.acknowledge import Acknowledge, Report
+from heliograph.storage import publishes, tables
 from heliograph.storage.database import Database
 from support import settings_in
 
@@ -84,3 +85,40 @@ async def test_who_makes_a_webhook_is_answered_that_one(shared_database: Databas
     )
 
     assert urls == [each.url for each in made]
+
+
+async def test_who_hears_of_many_publishes_takes_them_in_order(shared_database: Database) -> None:
+    """Whoever waits for the first holds no other: of two such, none waits for the other."""
+    workshop = Workshop(shared_database, Clock())
+    instance = await workshop.instance()
+    device = await workshop.log_in(instance, "alice", fcm_address())
+    first, second = [await workshop.publish(instance, to_users("alice")) for _ in range(2)]
+    acknowledge = Acknowledge(
+        shared_database, workshop.queue, workshop.metrics, clock=workshop.clock
+    )
+
+    async with shared_database.write() as connection:
+        await publishes.find_id(connection, instance.number, first, lock=True)
+        reports = [
+            Report("delivered", second, device, None),
+            Report("opened", first, device, None),
+        ]
+        hearing = asyncio.gather(*[acknowledge.hear(instance, each) for each in reports])
+        while not await _is_anybody_waiting(shared_database):
+            pass
+        free = select(tables.publishes.c.id).with_for_update(key_share=True, skip_locked=True)
+        to_be_had = (await connection.scalars(free)).all()
+
+    assert {first, second} == set(to_be_had)
+    assert ["counted", "counted"] == await hearing
+
+
+async def _is_anybody_waiting(database: Database) -> bool:
+    async with database.read() as connection:
+        waiting = await connection.scalar(
+            text(
+                "SELECT count(*) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+        )
+    return bool(waiting)
