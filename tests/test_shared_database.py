@@ -12,7 +12,7 @@ from heliograph.pipeline import notify
 from heliograph.pipeline.acknowledge import Acknowledge, Report
 from heliograph.storage import publishes, tables
 from heliograph.storage.database import Database
-from support import settings_in
+from support import ADMIN, in_process, settings_in
 
 
 async def test_a_process_that_starts_leaves_others_their_work(
@@ -111,6 +111,19 @@ async def test_who_hears_of_many_publishes_takes_them_in_order(shared_database: 
 
     assert {first, second} == set(to_be_had)
     assert ["counted", "counted"] == await hearing
+
+
+async def test_an_id_that_postgresql_objects_to_is_not_found(
+    tmp_path: Path, shared_url: str
+) -> None:
+    """A NUL is in no id: 404 in the usual shape, as on the other engine."""
+    async with in_process(tmp_path, database_url=shared_url) as served:
+        one = f"/admin/v1/instances/{served.instance.id}"
+        paths = ["/calls/%00", "/calls?publish=%00", "/publishes/%00", "/devices/%00"]
+        answers = [await served.http.get(one + path, headers=ADMIN) for path in paths]
+
+    assert [404] * 4 == [each.status_code for each in answers]
+    assert {"Not found"} == {each.json()["error"] for each in answers}
 
 
 async def _is_anybody_waiting(database: Database) -> bool:
