@@ -86,8 +86,9 @@ class Webhooks:
         async with self._database.write() as connection:
             if not await rows.add(connection, instance.number, values, most=MOST_WEBHOOKS):
                 raise InvalidInput("webhooks", f"an instance has {MOST_WEBHOOKS} at most")
+            *_, made = await rows.of_instance(connection, instance.number)
         self._instances.forget()
-        return (await self.of_instance(instance))[-1]
+        return self.opened(instance, made)
 
     async def of_instance(self, instance: Instance) -> Sequence[Webhook]:
         """The webhooks of an instance, oldest first."""

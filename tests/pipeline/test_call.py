@@ -18,7 +18,7 @@ from heliograph.notices import OwnHook, Subject, Webhook
 from heliograph.pipeline.call import Caller
 from heliograph.storage import calls
 from heliograph.storage.calls import Attempt, CallRow, State
-from heliograph.storage.work import Call
+from heliograph.storage.work import Call, add_calls
 from heliograph.transport.client import Client
 from heliograph.wire.http import HttpRequest, HttpResponse
 
@@ -196,6 +196,24 @@ async def test_a_deleted_webhook_is_not_called(workshop: Workshop) -> None:
     assert [] == await workshop.queue.take(Sort.CALL, 10)
 
 
+async def test_work_that_outlived_its_webhook_is_gone(workshop: Workshop) -> None:
+    """A call may be asked for again at the instant at which somebody deletes its webhook."""
+    instance, webhook = await a_call(workshop)
+    call, _ = await state(workshop, instance)
+    (work,) = await workshop.queue.take(Sort.CALL, 1)
+    assert isinstance(work, Call)
+    await workshop.webhooks.remove(webhook)
+    async with workshop.database.write() as connection:
+        await add_calls(connection, [work], due_at=workshop.clock())
+    client = always(TAKEN)
+
+    await make(workshop, client)
+    await workshop.leases.reclaim()
+
+    assert call.number == work.call
+    assert ([], []) == (client.sent, list(await workshop.queue.take(Sort.CALL, 10)))
+
+
 async def test_who_dies_over_a_call_makes_it_again_under_its_ids(workshop: Workshop) -> None:
     """Between the answer and the settlement: the other side can tell."""
     instance, _ = await a_call(workshop)
@@ -253,6 +271,20 @@ async def test_a_call_that_fails_us_is_given_up_dead(workshop: Workshop) -> None
 
     call, _tries = await state(workshop, instance)
     assert State.DEAD == call.state
+
+
+async def test_what_somebody_else_has_settled_is_not_given_up(workshop: Workshop) -> None:
+    """Whoever was too slow does not take away that it has arrived."""
+    instance, _ = await a_call(workshop)
+    (work,) = await workshop.queue.take(Sort.CALL, 1)
+    assert isinstance(work, Call)
+    await workshop.leases.reclaim()
+    await make(workshop, always(TAKEN))
+
+    async with workshop.database.write() as connection:
+        await calls.end(connection, work, State.DEAD, now=workshop.clock())
+
+    assert State.DELIVERED == (await state(workshop, instance))[0].state
 
 
 async def test_a_hook_that_hangs_holds_up_no_other_instance(workshop: Workshop) -> None:

@@ -262,6 +262,38 @@ async def test_work_that_is_given_up_ends_a_publish(workshop: Workshop) -> None:
     assert () == (await the_end(workshop, instance)).reached
 
 
+async def test_whose_batch_is_given_up_is_not_without_a_device(workshop: Workshop) -> None:
+    """What we could not deliver has failed, for a reason of our own."""
+    instance = await shop_with_hook(workshop)
+    await workshop.log_in(instance, "alice", apns_address())
+    await workshop.publish(instance, to_users("alice"))
+    (expansion,) = await workshop.take(1)
+    assert isinstance(expansion, Expansion)
+    await expand(workshop.database, expansion, page_size=10, now=workshop.clock())
+    for _ in range(12):
+        await workshop.take(10)
+        await workshop.leases.reclaim()
+
+    await workshop.worker(gateway()).run_until_idle()
+
+    ended = await the_end(workshop, instance)
+    assert ((), (), ("alice",)) == (ended.reached, ended.without_devices, ended.failed)
+
+
+async def test_who_was_not_sent_to_in_time_is_not_without_a_device(workshop: Workshop) -> None:
+    """What expires before it is tried, or tried again, has failed for whoever it was for."""
+    instance = await shop_with_hook(workshop)
+    await workshop.log_in(instance, "alice", apns_address())
+    await workshop.publish(instance, to_users("alice"))
+
+    await workshop.worker(always(apns_error(503, "ServiceUnavailable"))).run_until_idle()
+    workshop.clock.advance(timedelta(days=60))
+    await workshop.worker(gateway()).run_until_idle()
+
+    ended = await the_end(workshop, instance)
+    assert ((), (), ("alice",)) == (ended.reached, ended.without_devices, ended.failed)
+
+
 async def test_a_call_is_made_and_gone(workshop: Workshop) -> None:
     """Two requests leave: one to Apple, and one that tells of it; nothing is left to do."""
     instance = await shop_with_hook(workshop)

@@ -24,6 +24,7 @@ from heliograph.metrics import Metrics
 from heliograph.notices import Dialect, Facts, Letter
 from heliograph.pipeline.verdict import call_again_at
 from heliograph.storage import calls, webhooks
+from heliograph.storage import work as works
 from heliograph.storage.calls import Attempt, CallRow, State
 from heliograph.storage.database import Database
 from heliograph.storage.webhooks import OwnHookRow, WebhookRow
@@ -98,10 +99,10 @@ class Caller:
             elif row is not None:
                 hook = await webhooks.own_of(connection, row.publish)
         if row is None or hook is None:
-            return []  # its webhook was deleted, and the work with it
+            return await self._drop(work)
         addressed = await self._addressed(row, hook)
         if addressed is None:
-            return []  # its instance was
+            return []  # its instance was deleted, and the work with it
         return await self._settle(work, row, await self._send(row, addressed))
 
     async def give_up(self, work: Call) -> None:
@@ -109,6 +110,12 @@ class Caller:
         async with self._database.write() as connection:
             await calls.end(connection, work, State.DEAD, now=self._clock())
         self._metrics.calls.labels("dead").inc()
+
+    async def _drop(self, work: Call) -> Sequence[Work]:
+        """Forget work whose webhook was deleted just as the work was asked for."""
+        async with self._database.write() as connection:
+            await works.remove(connection, work.number)
+        return []
 
     async def _addressed(self, row: CallRow, hook: WebhookRow | OwnHookRow) -> _Addressed | None:
         instance = await self._instances.find_numbered(row.instance)

@@ -69,7 +69,8 @@ async def if_over(
 async def told_of(
     connection: AsyncConnection, instance: InstanceNumber, subject: Subject
 ) -> list[WebhookNumber]:
-    """The webhooks of an instance that are told of a subject."""
+    """The webhooks of an instance that are told of a subject; none goes before they are."""
+    await webhooks.keep(connection, instance)
     every = await webhooks.of_instance(connection, instance)
     return [each.number for each in every if subject in each.subjects]
 

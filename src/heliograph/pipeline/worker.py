@@ -190,9 +190,7 @@ class Worker:
         elif isinstance(work, Call):
             await self._caller.give_up(work)
         else:
-            failed = Over("failed", INTERNAL_ERROR)
-            verdicts = dict.fromkeys(map(DeviceNumber, work.devices), failed)
-            settlement = await settle(self._database, work, verdicts, now=now)
+            settlement = await self._fail_all(work, now)
             if settlement is not None:
                 self._metrics.deliveries.labels(work.gateway, "failed").inc(len(work.devices))
                 told = settlement.told
@@ -201,6 +199,15 @@ class Worker:
             await self._queue.announce(told)
         self._metrics.given_up.inc()
         log().error(Event.WORK_GIVEN_UP, work=work.number, failures=work.failures + 1)
+
+    async def _fail_all(self, batch: Batch, now: datetime) -> Settlement | None:
+        """Settle a batch that we cannot deliver, for a reason of our own."""
+        numbers = cast("list[DeviceNumber]", batch.devices.tolist())
+        failed = dict.fromkeys(numbers, Over("failed", INTERNAL_ERROR))
+        async with self._database.read() as connection:
+            publish = await publishes.find(connection, batch.publish)
+        users = {} if publish is None else await self._users_on(publish, numbers)
+        return await settle(self._database, batch, failed, now=now, users=users)
 
     async def _made_of(self, work: Work) -> Sequence[Work]:
         """Do a piece of work; what is to be done next."""
@@ -301,15 +308,15 @@ class Worker:
         if instance is None:
             end = over or Over("cancelled", "InstanceDeleted")
             return _Delivered(
-                dict.fromkeys(numbers, end), change=Ask() if _is_probe(batch) else None
+                dict.fromkeys(numbers, end),
+                change=Ask() if _is_probe(batch) else None,
+                users=await self._users_on(publish, numbers),
             )
         async with self._database.read() as connection:
             present = await devices.still_addressed(
                 connection, batch.instance, publish.target, batch.gateway, batch.devices
             )
-            users: Mapping[DeviceNumber, UserId] = {}
-            if publish.is_watched and isinstance(publish.target, ToUsers):
-                users = await occupants.users_on(connection, [each.number for each in present])
+        users = await self._users_on(publish, [each.number for each in present])
         await self._let_small_ones_pass(batch)
         outcomes = await self._deliver.deliver(publish, instance, batch.gateway, present, replies)
         answers = outcomes.values()
@@ -326,6 +333,15 @@ class Worker:
         )
         others: Verdict = Over("cancelled", "NoLongerAddressed")
         return _Delivered(dict.fromkeys(numbers, others) | decided, outcomes, change, users)
+
+    async def _users_on(
+        self, publish: Publish, numbers: Sequence[DeviceNumber]
+    ) -> Mapping[DeviceNumber, UserId]:
+        """Whose devices some are, if somebody is to be told when the publish is over."""
+        if not publish.is_watched or not isinstance(publish.target, ToUsers):
+            return {}
+        async with self._database.read() as connection:
+            return await occupants.users_on(connection, numbers)
 
     def _over(self, batch: Batch, publish: Publish, deadline: datetime) -> Over | None:
         """How a batch ends without being sent; None if it is worth sending."""

@@ -236,8 +236,9 @@ async def resend_dead(
 
 
 async def end(connection: AsyncConnection, call: Call, state: State, *, now: datetime) -> None:
-    """Have a call over without an attempt."""
-    await work.remove(connection, call.number)
+    """Have a call over without an attempt, unless somebody else has settled it already."""
+    if not await work.remove(connection, call.number):
+        return
     await connection.execute(
         update(calls).where(calls.c.number == call.call).values(state=str(state), ended_at=now)
     )

@@ -66,6 +66,18 @@ class Json(TypeDecorator[dict[str, Any]]):
         return None if value is None else json.loads(value)
 
 
+class Identity(TypeDecorator[str]):
+    """An id that a caller may ask for: one with a NUL, to which PostgreSQL objects, is none."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """The id itself; for what can be none, nothing that is an id either."""
+        del dialect
+        return "" if value is not None and "\x00" in value else value
+
+
 class Numbers(TypeDecorator["array[int]"]):
     """Many serial numbers in one value: eight bytes each, in the order given."""
 

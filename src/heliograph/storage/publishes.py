@@ -323,9 +323,10 @@ class Sketch:
 async def sketches(
     connection: AsyncConnection, ids: Collection[PublishId]
 ) -> Mapping[PublishId, Sketch]:
-    """Those of some publishes that there are."""
+    """Those of some publishes that there are; locked, in the order of their numbers."""
     columns = (publishes.c.id, publishes.c.number, publishes.c.instance_number, publishes.c.target)
-    rows = await connection.execute(select(*columns).where(publishes.c.id.in_(ids)))
+    query = select(*columns).where(publishes.c.id.in_(ids)).order_by(publishes.c.number)
+    rows = await connection.execute(query.with_for_update(key_share=True))
     return {
         PublishId(identity): Sketch(
             PublishNumber(number), InstanceNumber(instance), _read_target(target)

@@ -44,6 +44,7 @@ from sqlalchemy import (
 
 from heliograph.model import Gateway
 from heliograph.storage.columns import (
+    Identity,
     Instant,
     Json,
     Milliseconds,
@@ -108,7 +109,7 @@ devices = Table(
     metadata,
     Column("number", Serial, primary_key=True),
     Column("instance_number", ForeignKey("instances.number", ondelete="CASCADE"), nullable=False),
-    Column("id", Text, nullable=False),
+    Column("id", Identity, nullable=False),
     Column("gateway", Text, nullable=False),
     Column("address_digest", LargeBinary, nullable=False),
     Column("token", Text, nullable=False),
@@ -183,7 +184,7 @@ publishes = Table(
     "publishes",
     metadata,
     Column("number", Serial, primary_key=True),
-    Column("id", Text, nullable=False, unique=True),
+    Column("id", Identity, nullable=False, unique=True),
     Column("instance_number", ForeignKey("instances.number", ondelete="CASCADE"), nullable=False),
     Column("target", Json, nullable=False),
     Column("messages", LargeBinary, nullable=False),
@@ -268,7 +269,7 @@ calls = Table(
     "calls",
     metadata,
     Column("number", Serial, primary_key=True),
-    Column("id", Text, nullable=False, unique=True),
+    Column("id", Identity, nullable=False, unique=True),
     Column("instance_number", ForeignKey("instances.number", ondelete="CASCADE"), nullable=False),
     Column("publish_number", ForeignKey("publishes.number", ondelete="CASCADE"), nullable=False),
     # None: the publish's own hook.

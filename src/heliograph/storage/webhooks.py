@@ -70,6 +70,12 @@ async def of_instance(
     return [_read(row) for row in await connection.execute(query.order_by(webhooks.c.number))]
 
 
+async def keep(connection: AsyncConnection, instance: InstanceNumber) -> None:
+    """Let nobody delete the webhooks that an instance has; they may be changed."""
+    own = select(webhooks.c.number).where(webhooks.c.instance_number == instance)
+    await locks.keep_rows(connection, own.order_by(webhooks.c.number))
+
+
 async def find(connection: AsyncConnection, number: WebhookNumber) -> WebhookRow | None:
     """The webhook with this number; None if it is gone."""
     row = (await connection.execute(select(webhooks).where(webhooks.c.number == number))).first()
