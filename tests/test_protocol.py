@@ -109,7 +109,7 @@ async def test_a_request_that_is_given_up_is_not_served() -> None:
     """The application learns that its client is gone."""
     app = Echo()
     async with connected(app, HEAD + b"content-length: 10\r\n\r\n"):
-        await asyncio.wait_for(app.disconnected.wait(), A_WHILE)
+        assert await asyncio.wait_for(app.disconnected.wait(), A_WHILE)
 
 
 async def test_a_body_of_which_nobody_waits_for_the_end() -> None:
