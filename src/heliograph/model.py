@@ -23,13 +23,13 @@ DeviceId = NewType("DeviceId", str)
 """``{gateway}-{uuid}``, opaque to clients; knowing it is the device's credential."""
 
 UserId = NewType("UserId", str)
-"""What the customer calls a person: 1 to 164 characters, no control characters."""
+"""What the customer calls a person: 1 to 254 characters, no control characters."""
 
 PublishId = NewType("PublishId", str)
 """``pubid-{uuid}``."""
 
 Interest = NewType("Interest", str)
-"""1 to 164 characters of ``[A-Za-z0-9_\\-=@,.;]``."""
+"""1 to 164 printable characters; a dialect may take fewer."""
 
 InstanceNumber = NewType("InstanceNumber", int)
 DeviceNumber = NewType("DeviceNumber", int)
@@ -51,6 +51,42 @@ class Environment(StrEnum):
 
     PRODUCTION = "production"
     SANDBOX = "sandbox"
+
+
+class Platform(StrEnum):
+    """What kind of app a device is: a gateway may serve several, and each reads another form."""
+
+    IOS = "ios"
+    SAFARI = "safari"
+    """Apple's own way to Safari, older than web push, through APNs."""
+    ANDROID = "android"
+    CHROME_APP = "chrome-app"
+    """An extension or app of Chrome, through FCM."""
+    CHROME = "chrome"
+    """Chrome, and every browser of which nothing else is known."""
+    FIREFOX = "firefox"
+
+    @property
+    def gateway(self) -> Gateway:
+        """The push service through which it is reached."""
+        return _GATEWAYS[self]
+
+
+_GATEWAYS: Final = {
+    Platform.IOS: Gateway.APNS,
+    Platform.SAFARI: Gateway.APNS,
+    Platform.ANDROID: Gateway.FCM,
+    Platform.CHROME_APP: Gateway.FCM,
+    Platform.CHROME: Gateway.WEB,
+    Platform.FIREFOX: Gateway.WEB,
+}
+
+USUAL_PLATFORM: Final = {
+    Gateway.APNS: Platform.IOS,
+    Gateway.FCM: Platform.ANDROID,
+    Gateway.WEB: Platform.CHROME,
+}
+"""What a device is taken for that did not say."""
 
 
 class Lane(NamedTuple):
@@ -210,18 +246,61 @@ class WebMessage:
     """At most 32 characters of the base64url alphabet (RFC 8030 §5.4)."""
 
 
+Message = ApnsMessage | FcmMessage | WebMessage
+
+
 @dataclass(frozen=True, slots=True)
 class Messages:
-    """One publish in each gateway's form; None means nothing for that gateway."""
+    """
+    One publish in each gateway's form; None means nothing for that gateway.
+
+    Where a gateway serves several platforms, one of them may have an edition of its own.
+    """
 
     apns: ApnsMessage | None = None
     fcm: FcmMessage | None = None
     web: WebMessage | None = None
+    safari: ApnsMessage | None = None
+    """For Safari, instead of ``apns``."""
+    chrome_app: FcmMessage | None = None
+    """For apps of Chrome, instead of ``fcm``."""
+    firefox: WebMessage | None = None
+    """For Firefox, instead of ``web``."""
 
     def gateways(self) -> list[Gateway]:
         """The gateways that have something to send, in a fixed order."""
-        present = ((Gateway.APNS, self.apns), (Gateway.FCM, self.fcm), (Gateway.WEB, self.web))
-        return [gateway for gateway, message in present if message is not None]
+        return [gateway for gateway in Gateway if self.all_of(gateway)]
+
+    def all_of(self, gateway: Gateway) -> list[Message]:
+        """Every edition that a gateway has to send."""
+        usual, edition = _FIELDS[gateway]
+        every: list[Message | None] = [getattr(self, usual), getattr(self, edition)]
+        return [each for each in every if each is not None]
+
+    def has_editions(self, gateway: Gateway) -> bool:
+        """Whether its devices do not all receive the same."""
+        return getattr(self, _FIELDS[gateway][1]) is not None
+
+    def of(self, gateway: Gateway, platform: Platform | None = None) -> Message | None:
+        """What a device of a platform receives; None: the gateway's usual one."""
+        usual, edition = _FIELDS[gateway]
+        own: Message | None = None
+        if platform is not None and platform.gateway is gateway:
+            own = getattr(self, edition) if platform is _EDITED[gateway] else None
+        common: Message | None = getattr(self, usual)
+        return own if own is not None else common
+
+
+_FIELDS: Final = {
+    Gateway.APNS: ("apns", "safari"),
+    Gateway.FCM: ("fcm", "chrome_app"),
+    Gateway.WEB: ("web", "firefox"),
+}
+_EDITED: Final = {
+    Gateway.APNS: Platform.SAFARI,
+    Gateway.FCM: Platform.CHROME_APP,
+    Gateway.WEB: Platform.FIREFOX,
+}
 
 
 # --- whom a publish addresses --------------------------------------------------------
@@ -241,7 +320,22 @@ class ToInterests:
     interests: tuple[Interest, ...]
 
 
-Target = ToUsers | ToInterests
+@dataclass(frozen=True, slots=True)
+class ToMatching:
+    """
+    Every device that is one of each kind that is named; if none is, every device.
+
+    Within a kind one match is enough.
+    """
+
+    devices: tuple[DeviceNumber, ...] | None = None
+    """None names no devices; an empty tuple names those that there are not: nobody."""
+    users: tuple[UserId, ...] | None = None
+    interests: tuple[Interest, ...] | None = None
+    platforms: tuple[Platform, ...] | None = None
+
+
+Target = ToUsers | ToInterests | ToMatching
 
 
 # --- what an instance holds ----------------------------------------------------------
