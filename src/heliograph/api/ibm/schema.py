@@ -159,26 +159,14 @@ def to_target(wanted: Wanted, devices: Sequence[DeviceNumber] | None) -> Target:
         wanted: Whom the caller named.
         devices: Those of the named devices that there are; None if none were named.
     """
-    kinds = {
-        kind
-        for kind, named in (
-            ("users", wanted.users),
-            ("devices", devices),
-            ("tags", wanted.tags),
-            ("platforms", wanted.platforms),
-        )
-        if named is not None
-    }
-    if kinds == {"users"} and wanted.users is not None:
-        return ToUsers(wanted.users)
-    if kinds == {"tags"} and wanted.tags is not None:
-        return ToInterests(wanted.tags)
-    return ToMatching(
-        devices=None if devices is None else tuple(devices),
-        users=wanted.users,
-        interests=wanted.tags,
-        platforms=wanted.platforms,
-    )
+    match wanted.users, devices, wanted.tags, wanted.platforms:
+        case tuple() as users, None, None, None:
+            return ToUsers(users)
+        case None, None, tuple() as tags, None:
+            return ToInterests(tags)
+        case users, _, tags, platforms:
+            numbers = None if devices is None else tuple(devices)
+            return ToMatching(numbers, users, tags, platforms)
 
 
 def tag_name(parameter: str, value: Any) -> Interest:

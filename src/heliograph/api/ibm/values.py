@@ -13,6 +13,7 @@ import msgspec
 
 from heliograph.api.bodies import is_shallow
 from heliograph.api.ibm.problems import Code, invalid, problem
+from heliograph.api.problems import Problem
 
 Reader = Callable[[str, Any], Any]
 """Of a value, found at a parameter; raises a ``Problem``, 400, if it is not as it should be."""
@@ -36,9 +37,10 @@ def text(parameter: str, value: Any) -> str:
 
 def filled_text(parameter: str, value: Any) -> str:
     """Text that is not empty."""
-    if not text(parameter, value):
+    read = text(parameter, value)
+    if not read:
         raise invalid(parameter, "it must not be empty")
-    return str(value)
+    return read
 
 
 def name(longest: int) -> Reader:
@@ -170,6 +172,6 @@ def _decoded(parameter: str, value: str) -> Any:
         raise _not_a_payload(parameter, "its text is not JSON") from None
 
 
-def _not_a_payload(parameter: str, rule: str) -> Exception:
+def _not_a_payload(parameter: str, rule: str) -> Problem:
     sentence = f"The JSON payload is not valid. Check the '{parameter}' parameter value: {rule}."
     return problem(Code.INVALID_PAYLOAD, sentence)

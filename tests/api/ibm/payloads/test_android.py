@@ -10,6 +10,7 @@ from heliograph.api.ibm.payloads import android
 from heliograph.api.ibm.schema import read_sending
 from heliograph.gateways import fcm
 from heliograph.model import FcmMessage
+from heliograph.sandbox.fcm_message import message_of, payload_bytes, violations
 
 ID: Final = "AbC12345"
 CHANNELS: Final[dict[str, dict[str, Any]]] = {
@@ -116,6 +117,15 @@ def test_every_value_is_text() -> None:
 
     values = json.loads(message.message)["data"].values()
     assert {str} == {type(value) for value in values}
+
+
+def test_google_takes_it() -> None:
+    """The sandbox's own reading of FCM's v1 finds nothing wrong with a message of every setting."""
+    message = android.message(read_sending(body("B", **EVERY_SETTING)), ID, CHANNELS)
+
+    envelope = {"message": json.loads(message.message) | {"token": "t"}}
+    assert [] == violations(envelope)
+    assert fcm.MAX_PAYLOAD_BYTES > payload_bytes(message_of(envelope))
 
 
 @pytest.mark.parametrize(
