@@ -53,6 +53,7 @@ from heliograph.pipeline.acknowledge import Acknowledge
 from heliograph.pipeline.call import Caller
 from heliograph.pipeline.deliver import Deliver
 from heliograph.pipeline.fleet import Fleet
+from heliograph.pipeline.ledger import Ledger
 from heliograph.pipeline.worker import Worker
 from heliograph.queue.contract import Queue
 from heliograph.queue.database import DatabaseQueue
@@ -214,9 +215,10 @@ def _public(
         device_rate=settings.device_rate,
         clock=now,
     )
+    acknowledge = Acknowledge(database, queue, metrics, clock=now)
     reporting = Reporting(
         instances,
-        Acknowledge(database, queue, metrics, clock=now),
+        acknowledge,
         Rate(settings.device_rate),
         metrics,
         clock=now,
@@ -232,9 +234,14 @@ def _public(
         clock=now,
     )
     ibm = ibm_routes(
+        database,
         instances,
         Roster(writes, registry),
         Catalogue(writes),
+        Ledger(database, metrics, clock=now),
+        accept,
+        acknowledge,
+        randomness=secrets.token_bytes,
         publish_rate=settings.publish_rate,
         device_rate=settings.device_rate,
         clock=now,

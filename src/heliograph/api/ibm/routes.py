@@ -8,18 +8,29 @@ from starlette.routing import BaseRoute
 from heliograph.api.ibm.devices import Devices
 from heliograph.api.ibm.door import Door
 from heliograph.api.ibm.identity import Identity
+from heliograph.api.ibm.messages import MessagesApi
+from heliograph.api.ibm.status import Status
 from heliograph.api.ibm.subscriptions import Subscriptions
 from heliograph.api.ibm.tags import Tags
 from heliograph.catalogue import Catalogue
-from heliograph.instances import Instances
+from heliograph.instances import Instances, Randomness
+from heliograph.pipeline.accept import Accept
+from heliograph.pipeline.acknowledge import Acknowledge
+from heliograph.pipeline.ledger import Ledger
 from heliograph.roster import Roster
+from heliograph.storage.database import Database
 
 
 def routes(
+    database: Database,
     instances: Instances,
     roster: Roster,
     catalogue: Catalogue,
+    ledger: Ledger,
+    accept: Accept,
+    acknowledge: Acknowledge,
     *,
+    randomness: Randomness,
     publish_rate: int,
     device_rate: int,
     clock: Callable[[], datetime],
@@ -28,16 +39,24 @@ def routes(
     Every path of the dialect.
 
     Args:
+        database: Where reports are read.
         instances: Whose.
         roster: Their devices.
         catalogue: Their declared interests.
+        ledger: Their messages.
+        accept: Where messages go.
+        acknowledge: Where it goes what devices say.
+        randomness: For ids.
         publish_rate: Requests a second of the back ends of one instance.
         device_rate: Requests a second of devices at one network address.
         clock: The time.
     """
     door = Door(instances, publish_rate=publish_rate, device_rate=device_rate, clock=clock)
     identity = Identity(instances, device_rate=device_rate, clock=clock)
+    messages = MessagesApi(door, roster, ledger, accept, acknowledge, randomness=randomness)
     entries = [
+        *Status(door, roster, ledger, database, clock=clock).entries(),
+        *messages.entries(),
         *Devices(door, roster).entries(),
         *Tags(door, catalogue).entries(),
         *Subscriptions(door, roster).entries(),

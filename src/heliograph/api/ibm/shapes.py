@@ -18,6 +18,7 @@ from heliograph.model import Address, Interest, WebAddress
 from heliograph.storage.declared import Declared
 from heliograph.storage.devices import Device
 from heliograph.storage.named import Subscription
+from heliograph.storage.requests import Request
 from heliograph.wire.jws import base64url
 
 MADE: Final = {"createdMode": "API"}
@@ -119,6 +120,17 @@ def read_subscription_id(text: str) -> tuple[str, Interest] | None:
         return None
     interest, parts, device = both.partition("\x00")
     return (device, Interest(interest)) if parts and device and interest else None
+
+
+def message_summary(each: Request, base: str) -> dict[str, str]:
+    """A message in a list (contract §5.6, §5.7)."""
+    asked = msgspec.json.decode(each.body)
+    return {
+        "createdTime": f"{each.accepted_at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z",
+        "messageId": each.name,
+        "alert": asked["message"]["alert"],
+        "href": f"{base}/messages/{each.name}",
+    }
 
 
 def tags_not_found(names: Sequence[str]) -> dict[str, Any]:
