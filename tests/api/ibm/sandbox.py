@@ -11,7 +11,7 @@ from typing import Any, Final
 import httpx
 
 from heliograph.addresses import from_base64url
-from heliograph.api.ibm.shapes import browser_token
+from heliograph.api.ibm.names import browser_token
 from heliograph.dev import Development, developing
 from support import settings_in
 

@@ -1,6 +1,7 @@
 """IBM's paths, as one table: who serves what."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from starlette.routing import BaseRoute
@@ -12,6 +13,7 @@ from heliograph.api.ibm.messages import MessagesApi
 from heliograph.api.ibm.status import Status
 from heliograph.api.ibm.subscriptions import Subscriptions
 from heliograph.api.ibm.tags import Tags
+from heliograph.api.ibm.webhooks import WebhooksApi
 from heliograph.catalogue import Catalogue
 from heliograph.instances import Instances, Randomness
 from heliograph.pipeline.accept import Accept
@@ -19,46 +21,54 @@ from heliograph.pipeline.acknowledge import Acknowledge
 from heliograph.pipeline.ledger import Ledger
 from heliograph.roster import Roster
 from heliograph.storage.database import Database
+from heliograph.webhooks import Webhooks
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """What this dialect speaks for: the same that every other speaks for."""
+
+    database: Database
+    instances: Instances
+    roster: Roster
+    catalogue: Catalogue
+    ledger: Ledger
+    accept: Accept
+    acknowledge: Acknowledge
+    webhooks: Webhooks
 
 
 def routes(
-    database: Database,
-    instances: Instances,
-    roster: Roster,
-    catalogue: Catalogue,
-    ledger: Ledger,
-    accept: Accept,
-    acknowledge: Acknowledge,
+    product: Product,
     *,
-    randomness: Randomness,
     publish_rate: int,
     device_rate: int,
     clock: Callable[[], datetime],
+    randomness: Randomness,
 ) -> Sequence[BaseRoute]:
     """
     Every path of the dialect.
 
     Args:
-        database: Where reports are read.
-        instances: Whose.
-        roster: Their devices.
-        catalogue: Their declared interests.
-        ledger: Their messages.
-        accept: Where messages go.
-        acknowledge: Where it goes what devices say.
-        randomness: For ids.
+        product: What answers behind it.
         publish_rate: Requests a second of the back ends of one instance.
         device_rate: Requests a second of devices at one network address.
         clock: The time.
+        randomness: For ids.
     """
+    instances, roster, ledger = product.instances, product.roster, product.ledger
     door = Door(instances, publish_rate=publish_rate, device_rate=device_rate, clock=clock)
     identity = Identity(instances, device_rate=device_rate, clock=clock)
-    messages = MessagesApi(door, roster, ledger, accept, acknowledge, randomness=randomness)
+    messages = MessagesApi(
+        door, roster, ledger, product.accept, product.acknowledge, randomness=randomness
+    )
+    # What has a name of its own stands before what may have any.
     entries = [
-        *Status(door, roster, ledger, database, clock=clock).entries(),
+        *Status(door, roster, ledger, product.database, clock=clock).entries(),
         *messages.entries(),
         *Devices(door, roster).entries(),
-        *Tags(door, catalogue).entries(),
+        *Tags(door, product.catalogue).entries(),
         *Subscriptions(door, roster).entries(),
+        *WebhooksApi(door, product.webhooks).entries(),
     ]
     return [*identity.routes(), door.routes(entries)]
