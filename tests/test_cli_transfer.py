@@ -190,16 +190,19 @@ def test_keys_that_are_none_are_one_line(
     assert "each line must be as export writes it" in capsys.readouterr().err.replace("\n", " ")
 
 
-def test_an_instance_keeps_the_id_and_the_key_that_others_know(folder: Path) -> None:
-    """The key comes from a file: a command line is for all to see."""
-    (folder / "key").write_text("0123456789ABCDEF0123456789ABCDE\n")
-    known = "1b880590-6301-4bb5-b34f-45db1c5f5644"
+def test_an_instance_keeps_the_id_and_the_secrets_that_others_know(folder: Path) -> None:
+    """The secrets come from files: a command line is for all to see."""
+    known = {
+        "secret_key": "0123456789ABCDEF0123456789ABCDE",
+        "client_secret": "6d1e7a9c-1c0f-4a5e-9a52-0c5cb7a1f7b1",
+        "app_secret": "f2a1b0c9-8d7e-4f6a-b5c4-d3e2f1a0b9c8",
+    }
+    files: list[str | Path] = []
+    for name, secret in known.items():
+        (folder / name).write_text(f"{secret}\n")
+        files += [f"--{name.replace('_', '-')}-file", folder / name]
+    known["instance_id"] = "1b880590-6301-4bb5-b34f-45db1c5f5644"
 
-    made = run(
-        "instance", "create", "Kept", "--id", known, "--secret-key-file", folder / "key", "--json"
-    )
+    made = run("instance", "create", "Kept", "--id", known["instance_id"], *files, "--json")
 
-    assert (known, "0123456789ABCDEF0123456789ABCDE") == (
-        json.loads(made.stdout)["instance_id"],
-        json.loads(made.stdout)["secret_key"],
-    )
+    assert known == json.loads(made.stdout)
