@@ -34,6 +34,11 @@ def is_interest(name: str) -> bool:
     return len(name) <= LONGEST_INTEREST and _INTEREST.fullmatch(name) is not None
 
 
+def is_any_interest(name: str) -> bool:
+    """Whether a text is an interest to some dialect: 1 to 164 printable characters."""
+    return 0 < len(name) <= LONGEST_INTEREST and name.isprintable()
+
+
 def is_topic(topic: str) -> bool:
     """Whether a text can be an app's bundle id."""
     return _TOPIC.fullmatch(topic) is not None

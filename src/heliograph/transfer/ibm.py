@@ -1,0 +1,158 @@
+"""
+What IBM's own tool wrote of an instance of its service, while there was one. Pure.
+
+Both files are CSV without a header (``push-en-migration-tool``, ``exportPushDeviceInFile.go``
+and ``exportPushSubscriptionInFile.go``):
+
+==================== =================================================
+``devices.csv``      device id, user id, token, platform
+``subscription.csv`` tag, device id
+==================== =================================================
+
+A device that is nobody's has the user id ``anonymous`` (contract §3.1). The tag that every
+device has, ``Push.ALL``, is no subscription (§4.2); the tool leaves it out, and so do we.
+"""
+
+import csv
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from heliograph import addresses
+from heliograph.model import Address, Interest, Platform
+from heliograph.transfer.fields import name_of, user_of
+from heliograph.transfer.records import Line, Record, Reject
+from heliograph.transfer.rows import rows
+
+PLATFORMS: Final = {
+    "A": Platform.IOS,
+    "G": Platform.ANDROID,
+    "WEB_CHROME": Platform.CHROME,
+    "WEB_FIREFOX": Platform.FIREFOX,
+    "WEB_SAFARI": Platform.SAFARI,
+    "APPEXT_CHROME": Platform.CHROME_APP,
+}
+"""By IBM's words for them."""
+
+_DEVICE: Final = ("deviceId", "userId", "token", "platform")
+_SUBSCRIPTION: Final = ("tagName", "deviceId")
+_NOBODY: Final = ("", "anonymous")
+_EVERYBODY: Final = "Push.ALL"
+_LONGEST_SHOWN: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """What a device subscribes to."""
+
+    device: str
+    """Its name."""
+    interest: Interest
+
+
+def read_devices(lines: Iterable[str], *, website_push_id: str | None = None) -> Iterator[Line]:
+    """
+    The devices in ``devices.csv``, in their order.
+
+    Args:
+        lines: The file, line by line, with their ends.
+        website_push_id: What Safari's devices are sent to as; without it they are rejected.
+    """
+    for number, row in _rows(lines, _DEVICE):
+        if isinstance(row, str):
+            yield number, Reject(number, "", row)
+            continue
+        try:
+            yield number, _record(row, website_push_id)
+        except ValueError as problem:
+            yield number, Reject(number, _shown(row[0]), str(problem))
+
+
+def read_subscriptions(lines: Iterable[str]) -> Iterator[tuple[int, Subscription | Reject]]:
+    """The subscriptions in ``subscription.csv``, in their order; lines as of ``read_devices``."""
+    for number, row in _rows(lines, _SUBSCRIPTION):
+        if isinstance(row, str):
+            yield number, Reject(number, "", row)
+        elif row[0] != _EVERYBODY:
+            yield number, _subscription(number, *row)
+
+
+def address(platform: Platform, token: str, *, website_push_id: str | None = None) -> Address:
+    """
+    Where a device is reached, from its token as IBM's SDKs made it (contract §3.1).
+
+    Raises:
+        ValueError: The token is none of this platform's.
+    """
+    match platform:
+        case Platform.IOS:
+            return addresses.apns_address(token)
+        case Platform.SAFARI:
+            return addresses.apns_address(token, website_push_id)
+        case Platform.ANDROID | Platform.CHROME_APP:
+            return addresses.fcm_address(token)
+        case Platform.CHROME | Platform.FIREFOX:
+            return addresses.web_address(_w3c(token))
+
+
+def _rows(lines: Iterable[str], columns: tuple[str, ...]) -> Iterator[tuple[int, list[str] | str]]:
+    """Rows with these columns, or what is wrong; without a header that somebody put on top."""
+    is_first = True
+    for number, row in rows(lines):
+        if isinstance(row, csv.Error):
+            yield number, str(row)
+        elif len(row) != len(columns):
+            yield number, f"has {len(row)} columns, not {len(columns)}: {', '.join(columns)}"
+        elif not is_first or tuple(row) != columns:
+            yield number, row
+        is_first = False
+
+
+def _record(row: list[str], website_push_id: str | None) -> Record:
+    name, user, token, word = row
+    platform = PLATFORMS.get(word)
+    if platform is None:
+        raise ValueError(f"platform must be one of {', '.join(PLATFORMS)}")
+    if platform is Platform.SAFARI and website_push_id is None:
+        raise ValueError("Safari's devices need the website push id that they registered with")
+    return Record(
+        address=address(platform, token, website_push_id=website_push_id),
+        name=name_of(name),
+        platform=platform,
+        user=None if user in _NOBODY else user_of(user),
+    )
+
+
+def _subscription(number: int, tag: str, device: str) -> Subscription | Reject:
+    if not device:
+        return Reject(number, "", "device id is missing")
+    if not addresses.is_any_interest(tag):
+        longest = addresses.LONGEST_INTEREST
+        return Reject(number, _shown(device), f"tag must have 1 to {longest} printable characters")
+    return Subscription(device, Interest(tag))
+
+
+def _w3c(token: str) -> bytes:
+    """A subscription's JSON as browsers write it, from IBM's, whose keys are standard base64."""
+    try:
+        read = msgspec.json.decode(token, type=_WebToken)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        raise ValueError("it is no browser's subscription") from None
+    keys = {"p256dh": _base64url(read.public_key), "auth": _base64url(read.secret)}
+    return msgspec.json.encode({"endpoint": read.endpoint, "keys": keys})
+
+
+def _base64url(standard: str) -> str:
+    return standard.replace("+", "-").replace("/", "_")
+
+
+def _shown(name: str) -> str:
+    return name if len(name) <= _LONGEST_SHOWN else f"{name[:_LONGEST_SHOWN]}…"
+
+
+class _WebToken(msgspec.Struct):
+    endpoint: str
+    public_key: str = msgspec.field(name="userPublicKey")
+    secret: str = msgspec.field(name="userAuth")
