@@ -53,6 +53,20 @@ def user_of(text: str) -> UserId:
     return UserId(text)
 
 
+def instant_of(text: str) -> datetime:
+    """
+    An instant in UTC, as ISO 8601 writes it; without a zone it is UTC already.
+
+    Raises:
+        ValueError: It is none.
+    """
+    try:
+        found = datetime.fromisoformat(text)
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):  # the latter for a zone that leads out of all years
+        raise ValueError("registered_at must be an instant like 2026-01-31T12:00:00Z") from None
+
+
 def gateway(given: Mapping[str, Any]) -> Gateway:
     """The push service, which must be named."""
     try:
@@ -178,14 +192,8 @@ def metadata(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def instant(given: Mapping[str, Any]) -> datetime | None:
     """When its token was last given to a server."""
-    text = text_of(given, "registered_at")
-    if text is None:
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    except (ValueError, OverflowError):  # the latter for a zone that leads out of all years
-        raise ValueError("registered_at must be an instant like 2026-01-31T12:00:00Z") from None
+    found = text_of(given, "registered_at")
+    return None if found is None else instant_of(found)
 
 
 def text_of(given: Mapping[str, Any], name: str) -> str | None:

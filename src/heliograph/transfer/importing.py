@@ -17,7 +17,7 @@ from typing import Final
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from heliograph.addresses import MOST_INTERESTS
+from heliograph.addresses import MOST_INTERESTS, is_unbound
 from heliograph.instances import Instance, Randomness
 from heliograph.model import (
     DeviceId,
@@ -57,6 +57,12 @@ class Tally:
         """All of them."""
         return self.added + self.known + self.rejected
 
+    def add(self, outcome: "Outcome") -> None:
+        """Count what became of a page."""
+        self.added += outcome.added
+        self.known += outcome.known
+        self.rejected += len(outcome.rejects)
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -79,6 +85,7 @@ class Import:
         clock: Callable[[], datetime],
         randomness: Randomness,
         vapid_public_key: str | None = None,
+        registered_at: datetime | None = None,
         is_rehearsal: bool = False,
     ) -> None:
         """
@@ -88,9 +95,10 @@ class Import:
             database: Where to.
             instance: Whose the devices will be.
             max_devices_per_user: How many a person may have.
-            clock: The time, for devices that do not say when they registered.
+            clock: The time.
             randomness: For the ids of those that have none.
             vapid_public_key: The key that browsers subscribed with whose lines do not say so.
+            registered_at: When those registered that do not say so; None is now.
             is_rehearsal: Do everything but keep it.
         """
         self._database = database
@@ -102,6 +110,7 @@ class Import:
         self._vapid_keys: Mapping[str, VapidKeyNumber] = {
             base64url(pair.public_key): number for number, pair in instance.vapid_keys.items()
         }
+        self._registered_at = registered_at
         self._is_rehearsal = is_rehearsal
 
     async def take(self, lines: Sequence[Line]) -> Outcome:
@@ -110,7 +119,7 @@ class Import:
         good: list[tuple[int, Record]] = []
         for number, each in lines:
             if isinstance(each, Record):
-                judged = self._bound(number, each)
+                judged = self._completed(number, each)
                 if isinstance(judged, Reject):
                     rejects.append(judged)
                 else:
@@ -123,17 +132,21 @@ class Import:
         rejects.sort(key=lambda each: each.line)
         return Outcome(total["added"], total["known"], rejects)
 
-    def _bound(self, line: int, record: Record) -> Record | Reject:
-        """A browser's record with the pair that may send to it."""
+    def _completed(self, line: int, record: Record) -> Record | Reject:
+        """A record with what it does not say itself, a browser's with the pair that may send."""
+        dated = replace(record, registered_at=record.registered_at or self._registered_at)
         if not isinstance(record.address, WebAddress):
-            return record
+            return dated
         key = record.vapid_public_key or self._vapid_public_key
-        if key is None:
-            return Reject(line, record.id or "", _NO_VAPID_KEY)
-        number = self._vapid_keys.get(key.rstrip("="))
+        if key is not None:
+            number = self._vapid_keys.get(key.rstrip("="))
+        elif is_unbound(record.address):
+            number = max(self._vapid_keys.values())
+        else:
+            return _reject(line, record, _NO_VAPID_KEY)
         if number is None:
-            return Reject(line, record.id or "", "this instance has no such VAPID key")
-        return replace(record, address=replace(record.address, vapid_key=number))
+            return _reject(line, record, "this instance has no such VAPID key")
+        return replace(dated, address=replace(record.address, vapid_key=number))
 
     async def _commit(self, records: Sequence[tuple[int, Record]]) -> Outcome:
         for attempt in range(1, _TRIES + 1):
@@ -164,6 +177,10 @@ _NO_VAPID_KEY: Final = (
     "a browser can be sent to only with the VAPID key that it subscribed with, and none is named: "
     "it subscribes again at its next visit"
 )
+
+
+def _reject(line: int, record: Record, reason: str) -> Reject:
+    return Reject(line, record.id or record.name or "", reason)
 
 
 class _Contradicted(Exception):  # noqa: N818  (it says what a record is)
@@ -219,7 +236,7 @@ class _Page:
                 else:
                     await self._add_to(record, resident)
             except _Contradicted as problem:
-                rejects.append(Reject(line, record.id or "", str(problem)))
+                rejects.append(_reject(line, record, str(problem)))
         await movers.add(self._connection, self._instance.number, new)
         return Outcome(len(new), len(records) - len(new) - len(rejects), rejects)
 
@@ -239,7 +256,7 @@ class _Page:
                 if resident is not None:
                     _check_interests(record, self._interests[resident.number])
             except _Contradicted as problem:
-                rejects.append(Reject(line, record.id or "", str(problem)))
+                rejects.append(_reject(line, record, str(problem)))
             else:
                 good.append((line, record, resident))
         return good, rejects

@@ -60,9 +60,7 @@ class Journal:
 
     def add(self, outcome: Outcome) -> None:
         """Note what became of a page, which is committed."""
-        self.tally.added += outcome.added
-        self.tally.known += outcome.known
-        self.tally.rejected += len(outcome.rejects)
+        self.tally.add(outcome)
         self._write_rejects(outcome.rejects)
         note = _Note(
             instance=self._instance,
