@@ -26,7 +26,8 @@ from heliograph.model import Address, DeviceId, DeviceNumber, Interest, UserId
 from heliograph.storage import devices, users
 from heliograph.storage.database import Database
 from heliograph.transfer import exporting
-from heliograph.transfer.importing import Import, Outcome
+from heliograph.transfer.commits import Outcome
+from heliograph.transfer.importing import Import
 from heliograph.transfer.records import Record, Reject
 from heliograph.wire.jws import base64url
 

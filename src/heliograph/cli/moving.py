@@ -18,7 +18,7 @@ from rich.progress import Progress as ProgressBar
 from heliograph.cli.terminal import ERR, OUT
 from heliograph.errors import HeliographError
 from heliograph.model import InstanceId
-from heliograph.transfer.importing import PAGE, Outcome, Tally
+from heliograph.transfer.commits import PAGE, Outcome, Tally
 from heliograph.transfer.progress import Journal
 
 _Found = TypeVar("_Found")

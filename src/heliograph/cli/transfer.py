@@ -27,7 +27,8 @@ from heliograph.errors import HeliographError
 from heliograph.instances import Instance
 from heliograph.storage.database import Database
 from heliograph.transfer import exporting, fields, ibm, progress
-from heliograph.transfer.importing import Import, Tally
+from heliograph.transfer.commits import Tally
+from heliograph.transfer.importing import Import
 from heliograph.transfer.records import Format, Line, read, write
 from heliograph.wire.jws import base64url
 

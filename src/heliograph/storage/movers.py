@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import func, insert, or_, select
+from sqlalchemy import Row, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.model import (
@@ -14,6 +14,7 @@ from heliograph.model import (
     DeviceNumber,
     InstanceNumber,
     Interest,
+    Platform,
     UserId,
     address_digest,
     gateway_of,
@@ -36,6 +37,8 @@ class Mover:
     interests: Sequence[Interest]
     metadata: Mapping[str, Any]
     registered_at: datetime
+    name: str | None = None
+    platform: Platform | None = None
 
 
 class Resident(NamedTuple):
@@ -46,6 +49,8 @@ class Resident(NamedTuple):
     digest: bytes
     user: UserId | None
     is_pruned: bool
+    name: str | None
+    platform: Platform | None
 
 
 class Owner(NamedTuple):
@@ -59,35 +64,54 @@ async def residents(
     connection: AsyncConnection,
     instance: InstanceNumber,
     *,
-    digests: Collection[bytes],
-    ids: Collection[DeviceId],
+    digests: Collection[bytes] = (),
+    ids: Collection[DeviceId] = (),
+    names: Collection[str] = (),
 ) -> Sequence[Resident]:
     """
-    Devices of an instance that have one of some addresses, or one of some ids.
+    Devices of an instance that have one of some addresses, one of some ids, or one of some names.
 
     Nobody else changes them until the transaction ends.
     """
-    is_one = or_(table.c.address_digest.in_(digests), table.c.id.in_(ids))
+    wanted = ((table.c.address_digest, digests), (table.c.id, ids), (table.c.name, names))
+    is_one = or_(*(column.in_(values) for column, values in wanted))
     rows = select(table.c.number).where(table.c.instance_number == instance, is_one)
     await locks.hold_rows(connection, rows.order_by(table.c.number))
-    columns = (table.c.number, table.c.id, table.c.address_digest, users.c.id, table.c.pruned_at)
     query = (
-        select(*columns)
+        select(*_RESIDENT)
         .outerjoin(users, users.c.number == table.c.user_number)
         .where(table.c.instance_number == instance)
     )
     found: dict[int, Resident] = {}
-    for column, values in ((table.c.address_digest, digests), (table.c.id, ids)):
+    for column, values in wanted:
         for row in await connection.execute(query.where(column.in_(values))) if values else ():
-            number, identity, digest, user, pruned_at = row
-            found[number] = Resident(
-                number=DeviceNumber(number),
-                id=DeviceId(identity),
-                digest=bytes(digest),
-                user=None if user is None else UserId(user),
-                is_pruned=pruned_at is not None,
-            )
+            resident = _resident(row)
+            found[resident.number] = resident
     return list(found.values())
+
+
+_RESIDENT: Final = (
+    table.c.number,
+    table.c.id,
+    table.c.address_digest,
+    users.c.id,
+    table.c.pruned_at,
+    table.c.name,
+    table.c.platform,
+)
+
+
+def _resident(row: Row[Any]) -> Resident:
+    number, identity, digest, user, pruned_at, name, platform = row
+    return Resident(
+        number=DeviceNumber(number),
+        id=DeviceId(identity),
+        digest=bytes(digest),
+        user=None if user is None else UserId(user),
+        is_pruned=pruned_at is not None,
+        name=name,
+        platform=None if platform is None else Platform(platform),
+    )
 
 
 async def interests_of(
@@ -155,6 +179,22 @@ async def add(
         await connection.execute(insert(interests), subscribed)
 
 
+async def subscribe(
+    connection: AsyncConnection,
+    instance: InstanceNumber,
+    subscriptions: Collection[tuple[DeviceNumber, Interest]],
+) -> None:
+    """Subscribe devices to interests; those that are there already are no matter."""
+    if not subscriptions:
+        return
+    insertion = INSERTS[connection.dialect.name](interests).on_conflict_do_nothing()
+    rows = [
+        {"instance_number": instance, "name": name, "device_number": device}
+        for device, name in sorted(subscriptions)
+    ]
+    await connection.execute(insertion, rows)
+
+
 async def page(
     connection: AsyncConnection, instance: InstanceNumber, *, after: DeviceNumber, limit: int
 ) -> Sequence[tuple[Device, Sequence[Interest]]]:
@@ -179,6 +219,8 @@ _COLUMNS: Final = (
     "user_number",
     "created_at",
     "registered_at",
+    "name",
+    "platform",
 )
 _INSERTION: Final = Insertion(table.name, _COLUMNS, constant={}, returning=("number", "id"))
 
@@ -194,5 +236,7 @@ def _row(instance: InstanceNumber, mover: Mover) -> tuple[Any, ...]:
         "user_number": mover.user_number,
         "created_at": Instant.written(mover.registered_at),
         "registered_at": Instant.written(mover.registered_at),
+        "name": mover.name,
+        "platform": mover.platform,
     }
     return tuple(own[name] for name in _COLUMNS)

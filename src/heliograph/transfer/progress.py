@@ -16,7 +16,7 @@ import msgspec
 
 from heliograph.errors import ConfigurationError
 from heliograph.model import InstanceId
-from heliograph.transfer.importing import Outcome, Tally
+from heliograph.transfer.commits import Outcome, Tally
 from heliograph.transfer.records import Reject
 
 _HEAD_BYTES: Final = 65_536
