@@ -44,7 +44,7 @@ def written(*rows: tuple[str, ...]) -> list[str]:
         ("G", "f:APA91b", Platform.ANDROID, FcmAddress("f:APA91b")),
         ("WEB_CHROME", WEB_TOKEN, Platform.CHROME, BROWSER),
         ("WEB_FIREFOX", WEB_TOKEN, Platform.FIREFOX, BROWSER),
-        ("WEB_SAFARI", "00FF", Platform.SAFARI, ApnsAddress("00ff", "web.com.example")),
+        ("WEB_SAFARI", "00FF", Platform.SAFARI, ApnsAddress("00ff")),
         ("APPEXT_CHROME", "APA91b", Platform.CHROME_APP, FcmAddress("APA91b")),
     ],
 )
@@ -54,7 +54,7 @@ def test_a_device_of_each_platform(
     """Contract §3.1: a token in its platform's form; browsers' keys are standard base64."""
     lines = written(("D-1", "alice", token, word))
 
-    ((number, found),) = read_devices(lines, website_push_id="web.com.example")
+    ((number, found),) = read_devices(lines)
 
     expected = Record(address, name="D-1", platform=platform, user=UserId("alice"))
     assert (1, expected) == (number, found)
@@ -99,7 +99,7 @@ def test_whatever_people_and_devices_are_called() -> None:
             },
             "p256dh key is not a P-256 point",
         ),
-        ({"platform": "WEB_SAFARI"}, "Safari's devices need the website push id"),
+        ({"platform": "WEB_SAFARI", "token": "s3cret"}, "must be hexadecimal"),
     ],
 )
 def test_what_cannot_be_used_is_said(changes: dict[str, str], sentence: str) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -28,8 +28,10 @@ from heliograph.instances import Instance
 from heliograph.storage.database import Database
 from heliograph.transfer import exporting, fields, ibm, progress
 from heliograph.transfer.commits import Tally
+from heliograph.transfer.declared import Declared, read_declared, written
 from heliograph.transfer.importing import Import
 from heliograph.transfer.records import Format, Line, read, write
+from heliograph.transfer.subscribing import Declaring, Subscribing
 from heliograph.wire.jws import base64url
 
 import_commands = typer.Typer(no_args_is_help=True, help="Move in: devices from a file.")
@@ -53,9 +55,6 @@ def import_devices(
         str | None,
         typer.Option(help="The key that browsers subscribed with whose lines do not say so."),
     ] = None,
-    website_push_id: Annotated[
-        str | None, typer.Option(help="What Safari's devices registered with (--format ibm).")
-    ] = None,
     registered_at: Annotated[
         str | None,
         typer.Option(help="When devices registered whose lines do not say so. Default: now."),
@@ -71,7 +70,7 @@ def import_devices(
     has the format.
     """
     wish = _wish(file, rejects, dry_run=dry_run, restart=restart, noun="devices")
-    reader = _reader(file, form, website_push_id)
+    reader = _reader(file, form)
     instant = None if registered_at is None else _instant(registered_at)
 
     async def run() -> Tally:
@@ -91,6 +90,66 @@ def import_devices(
             return await moving.move_in(wish, found.id, reader, mover.take)
 
     moving.tell(wish, terminal.run(run()))
+
+
+@import_commands.command("subscriptions")
+def import_subscriptions(
+    file: ImportedFile,
+    *,
+    instance: InstanceOption = None,
+    rejects: RejectsOption = None,
+    dry_run: DryRun = False,
+    restart: Restart = False,
+) -> None:
+    """
+    Subscribe devices as IBM's migration tool wrote it; exit status 1 if some were rejected.
+
+    The devices are imported first; docs/howto/move-from-ibm.md tells more.
+    """
+    wish = _wish(file, rejects, dry_run=dry_run, restart=restart, noun="subscriptions")
+
+    async def run() -> Tally:
+        async with app.storage(terminal.settings()) as (database, instances):
+            found = await terminal.find(instances, instance)
+            mover = Subscribing(database, found, clock=app.now, is_rehearsal=dry_run)
+            return await moving.move_in(wish, found.id, ibm.read_subscriptions, mover.take)
+
+    moving.tell(wish, terminal.run(run()))
+
+
+@import_commands.command("interests")
+def import_interests(
+    file: ImportedFile,
+    *,
+    instance: InstanceOption = None,
+    rejects: RejectsOption = None,
+    dry_run: DryRun = False,
+    restart: Restart = False,
+) -> None:
+    """Declare the interests that export wrote; exit status 1 if some were rejected."""
+    wish = _wish(file, rejects, dry_run=dry_run, restart=restart, noun="interests")
+
+    async def run() -> Tally:
+        async with app.storage(terminal.settings()) as (database, instances):
+            found = await terminal.find(instances, instance)
+            mover = Declaring(database, found, clock=app.now, is_rehearsal=dry_run)
+            return await moving.move_in(wish, found.id, read_declared, mover.take)
+
+    moving.tell(wish, terminal.run(run()))
+
+
+@export_commands.command("interests")
+def export_interests(file: ExportedFile, *, instance: InstanceOption = None) -> None:
+    """Write the interests that are declared, with their descriptions."""
+
+    async def run() -> Sequence[Declared]:
+        async with app.storage(terminal.settings()) as (database, instances):
+            return await exporting.declared(database, await terminal.find(instances, instance))
+
+    found = terminal.run(run())
+    with moving.written(None if file == "-" else Path(file)) as target:
+        target.writelines(map(written, found))
+    ERR.print(f"{len(found):,} interests", highlight=False)
 
 
 @import_commands.command("vapid-keys")
@@ -183,11 +242,9 @@ def _wish(file: Path, rejects: Path | None, *, dry_run: bool, restart: bool, nou
     return Wish(file, rejects or file.with_name(f"{file.name}.rejects.csv"), dry_run, noun)
 
 
-def _reader(
-    file: Path, form: str | None, website_push_id: str | None
-) -> Callable[[Iterable[str]], Iterator[Line]]:
+def _reader(file: Path, form: str | None) -> Callable[[Iterable[str]], Iterator[Line]]:
     if form == "ibm":
-        return partial(ibm.read_devices, website_push_id=website_push_id)
+        return ibm.read_devices
     return partial(read, form=_format(file, form))
 
 
@@ -204,8 +261,6 @@ def _format(path: Path, form: str | None) -> Format:
 
 def _instant(text: str) -> datetime:
     try:
-        return fields.instant_of(text)
-    except ValueError:
-        raise typer.BadParameter(
-            f"{text} is no instant like 2026-01-31T12:00:00Z", param_hint="--registered-at"
-        ) from None
+        return fields.instant_of(text, "it")
+    except ValueError as problem:
+        raise typer.BadParameter(str(problem), param_hint="--registered-at") from None

@@ -53,9 +53,13 @@ def user_of(text: str) -> UserId:
     return UserId(text)
 
 
-def instant_of(text: str) -> datetime:
+def instant_of(text: str, what: str) -> datetime:
     """
     An instant in UTC, as ISO 8601 writes it; without a zone it is UTC already.
+
+    Args:
+        text: How it is written.
+        what: What it is called, should it be none.
 
     Raises:
         ValueError: It is none.
@@ -64,7 +68,7 @@ def instant_of(text: str) -> datetime:
         found = datetime.fromisoformat(text)
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except (ValueError, OverflowError):  # the latter for a zone that leads out of all years
-        raise ValueError("registered_at must be an instant like 2026-01-31T12:00:00Z") from None
+        raise ValueError(f"{what} must be an instant like 2026-01-31T12:00:00Z") from None
 
 
 def gateway(given: Mapping[str, Any]) -> Gateway:
@@ -193,7 +197,7 @@ def metadata(given: Mapping[str, Any]) -> dict[str, Any]:
 def instant(given: Mapping[str, Any]) -> datetime | None:
     """When its token was last given to a server."""
     found = text_of(given, "registered_at")
-    return None if found is None else instant_of(found)
+    return None if found is None else instant_of(found, "registered_at")
 
 
 def text_of(given: Mapping[str, Any], name: str) -> str | None:

@@ -52,26 +52,20 @@ class Subscription:
     interest: Interest
 
 
-def read_devices(lines: Iterable[str], *, website_push_id: str | None = None) -> Iterator[Line]:
-    """
-    The devices in ``devices.csv``, in their order.
-
-    Args:
-        lines: The file, line by line, with their ends.
-        website_push_id: What Safari's devices are sent to as; without it they are rejected.
-    """
+def read_devices(lines: Iterable[str]) -> Iterator[Line]:
+    """The devices in ``devices.csv``, in their order; lines have their ends."""
     for number, row in _rows(lines, _DEVICE):
         if isinstance(row, str):
             yield number, Reject(number, "", row)
             continue
         try:
-            yield number, _record(row, website_push_id)
+            yield number, _record(row)
         except ValueError as problem:
             yield number, Reject(number, _shown(row[0]), str(problem))
 
 
 def read_subscriptions(lines: Iterable[str]) -> Iterator[tuple[int, Subscription | Reject]]:
-    """The subscriptions in ``subscription.csv``, in their order; lines as of ``read_devices``."""
+    """The subscriptions in ``subscription.csv``, in their order; lines have their ends."""
     for number, row in _rows(lines, _SUBSCRIPTION):
         if isinstance(row, str):
             yield number, Reject(number, "", row)
@@ -79,7 +73,7 @@ def read_subscriptions(lines: Iterable[str]) -> Iterator[tuple[int, Subscription
             yield number, _subscription(number, *row)
 
 
-def address(platform: Platform, token: str, *, website_push_id: str | None = None) -> Address:
+def address(platform: Platform, token: str) -> Address:
     """
     Where a device is reached, from its token as IBM's SDKs made it (contract §3.1).
 
@@ -87,10 +81,8 @@ def address(platform: Platform, token: str, *, website_push_id: str | None = Non
         ValueError: The token is none of this platform's.
     """
     match platform:
-        case Platform.IOS:
+        case Platform.IOS | Platform.SAFARI:
             return addresses.apns_address(token)
-        case Platform.SAFARI:
-            return addresses.apns_address(token, website_push_id)
         case Platform.ANDROID | Platform.CHROME_APP:
             return addresses.fcm_address(token)
         case Platform.CHROME | Platform.FIREFOX:
@@ -110,15 +102,13 @@ def _rows(lines: Iterable[str], columns: tuple[str, ...]) -> Iterator[tuple[int,
         is_first = False
 
 
-def _record(row: list[str], website_push_id: str | None) -> Record:
+def _record(row: list[str]) -> Record:
     name, user, token, word = row
     platform = PLATFORMS.get(word)
     if platform is None:
         raise ValueError(f"platform must be one of {', '.join(PLATFORMS)}")
-    if platform is Platform.SAFARI and website_push_id is None:
-        raise ValueError("Safari's devices need the website push id that they registered with")
     return Record(
-        address=address(platform, token, website_push_id=website_push_id),
+        address=address(platform, token),
         name=name_of(name),
         platform=platform,
         user=None if user in _NOBODY else user_of(user),

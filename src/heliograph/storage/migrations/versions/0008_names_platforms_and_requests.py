@@ -81,7 +81,9 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("publish_number", name=op.f("pk_requests")),
-        sa.UniqueConstraint("instance_number", "name", name=op.f("uq_requests_instance_number_name")),
+        sa.UniqueConstraint(
+            "instance_number", "name", name=op.f("uq_requests_instance_number_name")
+        ),
     )
     op.create_index(
         op.f("ix_requests_instance_number_publish_number"),
