@@ -72,6 +72,8 @@ class Instance:
     apns: ApnsIdentity | None = field(repr=False)
     fcm: FcmCredentials | None = field(repr=False)
     verify_client_secret: bool
+    website: ApnsIdentity | None = field(default=None, repr=False)
+    """What Apple knows its web site by; None means by what it knows the apps by."""
     subjects: frozenset[Subject] = frozenset()
     """What its webhooks are told of, all of them together."""
 
@@ -319,6 +321,27 @@ class Instances:
             InvalidInput: The key is not one that Apple takes, a name is missing, or the
                 certificate is out of date, for another topic, or not the key's.
         """
+        self._check_apns(credentials)
+        return await self._change_credentials(instance, Gateway.APNS, credentials)
+
+    async def set_website(self, instance: InstanceId, credentials: ApnsIdentity | None) -> bool:
+        """
+        Keep what Apple knows an instance's web site by, or forget it.
+
+        Returns:
+            False if there is no such instance.
+
+        Raises:
+            InvalidInput: As for ``set_apns``.
+        """
+        column = "website_credentials"
+        if credentials is None:
+            return await self._change(instance, {column: None})
+        self._check_apns(credentials)
+        sealed = self.sealed(instance, column, msgspec.json.encode(credentials))
+        return await self._change(instance, {column: sealed})
+
+    def _check_apns(self, credentials: ApnsIdentity) -> None:
         _check_word("topic", credentials.topic)
         _check_server(credentials.endpoint, credentials.ca)
         if credentials.sandbox_endpoint is not None:
@@ -328,7 +351,6 @@ class Instances:
                 _check_signing_key(credentials)
             case ApnsCertificate():
                 _check_certificate(credentials, now=self._clock())
-        return await self._change_credentials(instance, Gateway.APNS, credentials)
 
     async def set_fcm(self, instance: InstanceId, credentials: FcmCredentials) -> bool:
         """
@@ -440,7 +462,8 @@ class Instances:
                 )
                 for pair in await vapid_keys.of_instance(connection, row.number)
             },
-            apns=self._apns(row),
+            apns=self._apns(row, "apns_credentials", row.apns_credentials),
+            website=self._apns(row, "website_credentials", row.website_credentials),
             fcm=self._fcm(row),
             verify_client_secret=row.verify_client_secret,
             subjects=frozenset[Subject]().union(
@@ -448,10 +471,10 @@ class Instances:
             ),
         )
 
-    def _apns(self, row: InstanceRow) -> ApnsIdentity | None:
-        if row.apns_credentials is None:
+    def _apns(self, row: InstanceRow, column: str, sealed: bytes | None) -> ApnsIdentity | None:
+        if sealed is None:
             return None
-        text = self.unsealed(row.id, "apns_credentials", row.apns_credentials)
+        text = self.unsealed(row.id, column, sealed)
         value = msgspec.json.decode(text, type=dict[str, Any])
         if "certificate" in value:
             return msgspec.convert(value, ApnsCertificate)

@@ -6,8 +6,8 @@ to it, which would otherwise wait for us while we wait for them.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -25,6 +25,7 @@ from heliograph.model import (
     PublishNumber,
     Target,
     ToInterests,
+    ToMatching,
     ToUsers,
     UserId,
 )
@@ -367,9 +368,20 @@ def _write_target(target: Target) -> dict[str, Any]:
             return {"users": list(names)}
         case ToInterests(interests=names):
             return {"interests": list(names)}
+        case ToMatching():
+            return {
+                "matching": {kind: names for kind, names in _kinds(target) if names is not None}
+            }
+
+
+def _kinds(target: ToMatching) -> Iterator[tuple[str, Sequence[Any] | None]]:
+    for each in fields(target):
+        yield each.name, getattr(target, each.name)
 
 
 def _read_target(value: dict[str, Any]) -> Target:
+    if "matching" in value:
+        return msgspec.convert(value["matching"], ToMatching)
     if "users" in value:
         return ToUsers(tuple(UserId(name) for name in value["users"]))
     return ToInterests(tuple(Interest(name) for name in value["interests"]))
