@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, TextIO, TypeVar
 
+import msgspec
 import typer
 from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as ProgressBar
@@ -20,6 +21,7 @@ from heliograph.errors import HeliographError
 from heliograph.model import InstanceId
 from heliograph.transfer.commits import PAGE, Outcome, Tally
 from heliograph.transfer.progress import Journal
+from heliograph.transfer.records import Format
 
 _Found = TypeVar("_Found")
 
@@ -36,6 +38,13 @@ DryRun = Annotated[
 Restart = Annotated[
     bool, typer.Option("--restart", help="Begin anew after an import that was interrupted.")
 ]
+
+
+class Pair(msgspec.Struct, forbid_unknown_fields=True):
+    """A VAPID pair in a file, both in base64url."""
+
+    public_key: str
+    private_key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +122,18 @@ def tell(wish: Wish, tally: Tally) -> None:
         if not wish.is_rehearsal:
             OUT.print(f"Why: {wish.rejects}", highlight=False)
         raise typer.Exit(1)
+
+
+def form_of(path: Path, form: str | None) -> Format:
+    """How a file is written: as somebody says, or as its name ends."""
+    name = form or path.name.removesuffix(".gz").rpartition(".")[2]
+    match name:
+        case "csv":
+            return "csv"
+        case "jsonl" | "ndjson":
+            return "jsonl"
+        case _:
+            raise typer.BadParameter(f"{name} is neither csv nor jsonl", param_hint="--format")
 
 
 @contextmanager

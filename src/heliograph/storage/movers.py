@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Row, func, insert, or_, select
+from sqlalchemy import func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.model import (
@@ -85,7 +85,7 @@ async def residents(
     found: dict[int, Resident] = {}
     for column, values in wanted:
         for row in await connection.execute(query.where(column.in_(values))) if values else ():
-            resident = _resident(row)
+            resident = _resident(tuple(row))
             found[resident.number] = resident
     return list(found.values())
 
@@ -101,7 +101,7 @@ _RESIDENT: Final = (
 )
 
 
-def _resident(row: Row[Any]) -> Resident:
+def _resident(row: Sequence[Any]) -> Resident:
     number, identity, digest, user, pruned_at, name, platform = row
     return Resident(
         number=DeviceNumber(number),

@@ -1,12 +1,11 @@
-"""``heliograph import`` and ``heliograph export``: move in, and move out."""
+"""``heliograph import``: move in."""
 
-import asyncio
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated
 
 import msgspec
 import typer
@@ -16,29 +15,26 @@ from heliograph.addresses import from_base64url
 from heliograph.cli import moving, terminal
 from heliograph.cli.moving import (
     DryRun,
-    ExportedFile,
     ImportedFile,
+    Pair,
     RejectsOption,
     Restart,
     Wish,
+    form_of,
 )
-from heliograph.cli.terminal import ERR, OUT, InstanceOption
+from heliograph.cli.terminal import OUT, InstanceOption
 from heliograph.errors import HeliographError
-from heliograph.instances import Instance
-from heliograph.storage.database import Database
-from heliograph.transfer import exporting, fields, ibm, progress
+from heliograph.transfer import fields, ibm, progress
 from heliograph.transfer.commits import Tally
-from heliograph.transfer.declared import Declared, read_declared, written
+from heliograph.transfer.declared import read_declared
 from heliograph.transfer.importing import Import
-from heliograph.transfer.records import Format, Line, read, write
+from heliograph.transfer.records import Line, read
 from heliograph.transfer.subscribing import Declaring, Subscribing
-from heliograph.wire.jws import base64url
 
-import_commands = typer.Typer(no_args_is_help=True, help="Move in: devices from a file.")
-export_commands = typer.Typer(no_args_is_help=True, help="Move out: devices to a file.")
+commands = typer.Typer(no_args_is_help=True, help="Move in: devices from a file.")
 
 
-@import_commands.command("devices")
+@commands.command("devices")
 def import_devices(
     file: ImportedFile,
     *,
@@ -92,7 +88,7 @@ def import_devices(
     moving.tell(wish, terminal.run(run()))
 
 
-@import_commands.command("subscriptions")
+@commands.command("subscriptions")
 def import_subscriptions(
     file: ImportedFile,
     *,
@@ -117,7 +113,7 @@ def import_subscriptions(
     moving.tell(wish, terminal.run(run()))
 
 
-@import_commands.command("interests")
+@commands.command("interests")
 def import_interests(
     file: ImportedFile,
     *,
@@ -138,21 +134,7 @@ def import_interests(
     moving.tell(wish, terminal.run(run()))
 
 
-@export_commands.command("interests")
-def export_interests(file: ExportedFile, *, instance: InstanceOption = None) -> None:
-    """Write the interests that are declared, with their descriptions."""
-
-    async def run() -> Sequence[Declared]:
-        async with app.storage(terminal.settings()) as (database, instances):
-            return await exporting.declared(database, await terminal.find(instances, instance))
-
-    found = terminal.run(run())
-    with moving.written(None if file == "-" else Path(file)) as target:
-        target.writelines(map(written, found))
-    ERR.print(f"{len(found):,} interests", highlight=False)
-
-
-@import_commands.command("vapid-keys")
+@commands.command("vapid-keys")
 def import_vapid_keys(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)],
     *,
@@ -160,7 +142,7 @@ def import_vapid_keys(
 ) -> None:
     """Take over the keys that browsers subscribed with, from what export wrote."""
     try:
-        pairs = [msgspec.json.decode(line, type=_Pair) for line in file.read_bytes().splitlines()]
+        pairs = [msgspec.json.decode(line, type=Pair) for line in file.read_bytes().splitlines()]
         keys = [from_base64url(each.private_key) for each in pairs]
     except ValueError:
         raise HeliographError(f"{file}: each line must be as export writes it") from None
@@ -173,69 +155,6 @@ def import_vapid_keys(
     OUT.print(f"{terminal.run(run())} of {len(keys)} keys are new here", highlight=False)
 
 
-@export_commands.command("vapid-keys")
-def export_vapid_keys(
-    file: Annotated[str, typer.Argument(help="- is standard output. Readable by you only.")],
-    *,
-    instance: InstanceOption = None,
-) -> None:
-    """Write the keys that browsers subscribed with: whoever has them, and a device, can send."""
-
-    async def run() -> Instance:
-        async with app.storage(terminal.settings()) as (_, instances):
-            return await terminal.find(instances, instance)
-
-    found = terminal.run(run())
-    with moving.written(None if file == "-" else Path(file)) as target:
-        for pair in found.vapid_keys.values():
-            own = _Pair(base64url(pair.public_key), base64url(pair.private_key))
-            target.write(msgspec.json.encode(own).decode() + "\n")
-
-
-class _Pair(msgspec.Struct, forbid_unknown_fields=True):
-    public_key: str
-    private_key: str
-
-
-@export_commands.command("devices")
-def export_devices(
-    file: ExportedFile,
-    *,
-    instance: InstanceOption = None,
-    form: Annotated[
-        str | None,
-        typer.Option("--format", help="csv or jsonl. Default: as the file's name ends."),
-    ] = None,
-) -> None:
-    """Write every living device, with its token: whoever has that can send to it."""
-    path = None if file == "-" else Path(file)
-    chosen = _format(path or Path("-.jsonl"), form)
-
-    async def run() -> int:
-        async with app.storage(terminal.settings()) as (database, instances):
-            found = await terminal.find(instances, instance)
-            with moving.written(path) as target:
-                return await _export(database, found, chosen, target)
-
-    count = terminal.run(run())
-    ERR.print(f"{count:,} devices", highlight=False)
-
-
-async def _export(database: Database, instance: Instance, form: Format, target: TextIO) -> int:
-    count = 0
-    with ERR.status("Exporting…") as status:
-        with_header = True
-        async for page in exporting.pages(database, instance):
-            target.writelines(write(page, form, with_header=with_header))
-            with_header = False
-            count += len(page)
-            status.update(f"{count:,} devices")
-            await asyncio.sleep(0)
-    if with_header:
-        target.writelines(write([], form, with_header=True))
-    return count
-
-
 def _wish(file: Path, rejects: Path | None, *, dry_run: bool, restart: bool, noun: str) -> Wish:
     if restart:
         progress.forget(file)
@@ -245,18 +164,7 @@ def _wish(file: Path, rejects: Path | None, *, dry_run: bool, restart: bool, nou
 def _reader(file: Path, form: str | None) -> Callable[[Iterable[str]], Iterator[Line]]:
     if form == "ibm":
         return ibm.read_devices
-    return partial(read, form=_format(file, form))
-
-
-def _format(path: Path, form: str | None) -> Format:
-    name = form or path.name.removesuffix(".gz").rpartition(".")[2]
-    match name:
-        case "csv":
-            return "csv"
-        case "jsonl" | "ndjson":
-            return "jsonl"
-        case _:
-            raise typer.BadParameter(f"{name} is neither csv nor jsonl", param_hint="--format")
+    return partial(read, form=form_of(file, form))
 
 
 def _instant(text: str) -> datetime:
