@@ -32,8 +32,8 @@ from heliograph.model import (
     time_ordered_uuid,
 )
 from heliograph.notices import Subject
+from heliograph.storage import dialect_settings, lanes, vapid_keys, webhooks
 from heliograph.storage import instances as rows
-from heliograph.storage import lanes, vapid_keys, webhooks
 from heliograph.storage.database import Database
 from heliograph.storage.instances import InstanceRow
 from heliograph.storage.lanes import Paused
@@ -76,6 +76,8 @@ class Instance:
     """What Apple knows its web site by; None means by what it knows the apps by."""
     subjects: frozenset[Subject] = frozenset()
     """What its webhooks are told of, all of them together."""
+    documents: Mapping[str, bytes] = field(default_factory=dict, repr=False, hash=False)
+    """What each dialect keeps of it, in the dialect's own form."""
 
     @property
     def vapid(self) -> VapidKeys:
@@ -376,6 +378,36 @@ class Instances:
             instance, {"apns_credentials" if apns else "fcm_credentials": None}
         )
 
+    async def change_document(
+        self, instance: InstanceId, dialect: str, change: Callable[[bytes | None], bytes | None]
+    ) -> bool:
+        """
+        Change what a dialect keeps of an instance, while nobody else does.
+
+        Args:
+            instance: Whose.
+            dialect: Which.
+            change: Makes a document of the one before; None: there is none. It may raise.
+
+        Returns:
+            False if there is no such instance.
+        """
+        context = _document_context(dialect)
+        async with self._database.write() as connection:
+            row = await rows.find(connection, instance, lock=True)
+            if row is None:
+                return False
+            kept = (await dialect_settings.of_instance(connection, row.number)).get(dialect)
+            before = None if kept is None else self.unsealed(instance, context, kept)
+            document = change(before)
+            if document is None:
+                await dialect_settings.remove(connection, row.number, dialect)
+            else:
+                sealed = self.sealed(instance, context, document)
+                await dialect_settings.put(connection, row.number, dialect, sealed)
+        self.forget()
+        return True
+
     async def delete(self, instance: InstanceId) -> bool:
         """Delete an instance and all that it owns; False if there is no such instance."""
         async with self._database.write(long=True) as connection:
@@ -469,6 +501,12 @@ class Instances:
             subjects=frozenset[Subject]().union(
                 *[each.subjects for each in await webhooks.of_instance(connection, row.number)]
             ),
+            documents={
+                dialect: self.unsealed(row.id, _document_context(dialect), document)
+                for dialect, document in (
+                    await dialect_settings.of_instance(connection, row.number)
+                ).items()
+            },
         )
 
     def _apns(self, row: InstanceRow, column: str, sealed: bytes | None) -> ApnsIdentity | None:
@@ -536,6 +574,10 @@ class Instances:
                 return vapid.key_pair(self._randomness(32))
             except ValueError:
                 continue
+
+
+def _document_context(dialect: str) -> str:
+    return f"documents/{dialect}"
 
 
 def check_name(name: str) -> None:

@@ -1,4 +1,4 @@
-"""Declared interests in files: what is written is read again, and what is broken is said."""
+"""Declaration interests in files: what is written is read again, and what is broken is said."""
 
 import pytest
 from hypothesis import given
@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from builders import NOW
 from heliograph.model import Interest
-from heliograph.transfer.declared import Declared, read_declared, written
+from heliograph.transfer.declared import Declaration, read_declared, written
 from heliograph.transfer.records import Reject
 
 names = st.text(min_size=1, max_size=20).filter(str.isprintable).map(Interest)
@@ -14,10 +14,10 @@ names = st.text(min_size=1, max_size=20).filter(str.isprintable).map(Interest)
 
 @given(
     st.builds(
-        Declared, names, st.text(max_size=20), st.none() | st.just(NOW), st.none() | st.just(NOW)
+        Declaration, names, st.text(max_size=20), st.none() | st.just(NOW), st.none() | st.just(NOW)
     )
 )
-def test_what_is_written_is_read_again(declared: Declared) -> None:
+def test_what_is_written_is_read_again(declared: Declaration) -> None:
     """Whatever an interest is called, and whatever is said of it."""
     assert [(1, declared)] == list(read_declared([written(declared)]))
 
@@ -42,11 +42,11 @@ def test_what_cannot_be_used_is_said(line: str, sentence: str) -> None:
 
     (number, reject), following = found
     assert isinstance(reject, Reject)
-    assert (2, 2, (3, Declared(Interest("next")))) == (number, reject.line, following)
+    assert (2, 2, (3, Declaration(Interest("next")))) == (number, reject.line, following)
     assert sentence in reject.reason
 
 
 @given(st.lists(st.text(max_size=20), max_size=3))
 def test_any_line_is_read_or_refused(lines: list[str]) -> None:
     """Never raises, whatever stands in a file."""
-    assert all(isinstance(each, Declared | Reject) for _, each in read_declared(lines))
+    assert all(isinstance(each, Declaration | Reject) for _, each in read_declared(lines))

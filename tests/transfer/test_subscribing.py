@@ -8,11 +8,9 @@ from builders import MINUTE, NOW, Workshop, fcm_address, rows_of
 from heliograph.addresses import MOST_INTERESTS
 from heliograph.instances import Instance
 from heliograph.model import Interest
-from heliograph.storage import declarations
-from heliograph.storage.declarations import Declaration
 from heliograph.transfer import exporting
 from heliograph.transfer.commits import Outcome
-from heliograph.transfer.declared import Declared
+from heliograph.transfer.declared import Declaration
 from heliograph.transfer.ibm import Subscription
 from heliograph.transfer.importing import Import
 from heliograph.transfer.records import Record, Reject
@@ -53,8 +51,7 @@ async def interests(workshop: Workshop, instance: Instance) -> dict[str | None, 
 
 
 async def declared(workshop: Workshop, instance: Instance) -> list[str]:
-    async with workshop.database.read() as connection:
-        return [each.name for each in await declarations.every(connection, instance.number)]
+    return [each.name for each in await exporting.declarations(workshop.database, instance)]
 
 
 async def test_devices_are_subscribed(workshop: Workshop) -> None:
@@ -70,11 +67,10 @@ async def test_devices_are_subscribed(workshop: Workshop) -> None:
 
     assert Outcome(3, 0, []) == outcome
     assert {"D-1": ("news", "two words"), "D-2": ("news",)} == await interests(workshop, instance)
-    async with workshop.database.read() as connection:
-        assert [
-            Declaration(Interest("news"), "", NOW, NOW),
-            Declaration(Interest("two words"), "", NOW, NOW),
-        ] == await declarations.every(connection, instance.number)
+    assert [
+        Declaration(Interest("news"), "", NOW, NOW),
+        Declaration(Interest("two words"), "", NOW, NOW),
+    ] == await exporting.declarations(workshop.database, instance)
 
 
 async def test_twice_changes_nothing(workshop: Workshop) -> None:
@@ -88,8 +84,7 @@ async def test_twice_changes_nothing(workshop: Workshop) -> None:
 
     assert [(1, 1), (0, 1)] == [(each.added, each.known) for each in (first, second)]
     assert {"D-1": ("news",)} == await interests(workshop, instance)
-    async with workshop.database.read() as connection:
-        (found,) = await declarations.every(connection, instance.number)
+    (found,) = await exporting.declarations(workshop.database, instance)
     assert (NOW, NOW) == (found.created_at, found.changed_at)
 
 
@@ -183,10 +178,10 @@ async def test_declared_interests_move_in(workshop: Workshop, *, is_rehearsal: b
     """The first of a name stays, and so does what is there; nothing is dated to come."""
     instance = await workshop.instance()
     news, other = Interest("news"), Interest("other")
-    lines: list[Declared | Reject] = [
-        Declared(news, "All of it", NOW - 2 * MINUTE, NOW - MINUTE),
-        Declared(news, "Something else"),
-        Declared(other, created_at=NOW + MINUTE),
+    lines: list[Declaration | Reject] = [
+        Declaration(news, "All of it", NOW - 2 * MINUTE, NOW - MINUTE),
+        Declaration(news, "Something else"),
+        Declaration(other, created_at=NOW + MINUTE),
         Reject(4, "", "is no JSON object"),
     ]
     mover = Declaring(workshop.database, instance, clock=workshop.clock, is_rehearsal=is_rehearsal)
@@ -197,6 +192,6 @@ async def test_declared_interests_move_in(workshop: Workshop, *, is_rehearsal: b
     assert [(2, 1, 1), (again, 3 - again, 1)] == [
         (each.added, each.known, len(each.rejects)) for each in outcomes
     ]
-    found = await exporting.declared(workshop.database, instance)
-    kept = [lines[0], Declared(other, "", NOW, NOW)]
+    found = await exporting.declarations(workshop.database, instance)
+    kept = [lines[0], Declaration(other, "", NOW, NOW)]
     assert ([] if is_rehearsal else kept) == list(found)

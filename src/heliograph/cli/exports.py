@@ -19,7 +19,7 @@ from heliograph.cli.terminal import ERR, InstanceOption
 from heliograph.instances import Instance
 from heliograph.storage.database import Database
 from heliograph.transfer import exporting
-from heliograph.transfer.declared import Declared, written
+from heliograph.transfer.declared import Declaration, written
 from heliograph.transfer.records import Format, write
 from heliograph.wire.jws import base64url
 
@@ -54,9 +54,9 @@ def export_devices(
 def export_interests(file: ExportedFile, *, instance: InstanceOption = None) -> None:
     """Write the interests that are declared, with their descriptions."""
 
-    async def run() -> Sequence[Declared]:
+    async def run() -> Sequence[Declaration]:
         async with app.storage(terminal.settings()) as (database, instances):
-            return await exporting.declared(database, await terminal.find(instances, instance))
+            return await exporting.declarations(database, await terminal.find(instances, instance))
 
     found = terminal.run(run())
     with moving.written(None if file == "-" else Path(file)) as target:

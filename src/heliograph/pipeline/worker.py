@@ -18,6 +18,7 @@ from heliograph.logs import Event
 from heliograph.logs import get as log
 from heliograph.metrics import Metrics
 from heliograph.model import DeviceNumber, Message, Sort, ToUsers, UserId
+from heliograph.notices import Subject
 from heliograph.pipeline.breaker import Tally
 from heliograph.pipeline.call import Caller
 from heliograph.pipeline.cancel import PUBLISH_CANCELLED
@@ -74,6 +75,8 @@ class _Delivered:
     """What it tells of its lane."""
     users: Mapping[DeviceNumber, UserId] = field(default_factory=dict)
     """Whose devices they were, if somebody is to be told when the publish is over."""
+    subjects: frozenset[Subject] = frozenset()
+    """What the webhooks of its instance are told of."""
 
 
 class Worker:
@@ -267,6 +270,7 @@ class Worker:
                     change=found.change,
                     dice=self._dice(),
                     users=found.users,
+                    subjects=found.subjects,
                 ),
             )
         if settlement is None:
@@ -306,13 +310,14 @@ class Worker:
             for each in publish.messages.all_of(batch.gateway)
         )
         over = self._over(batch, publish, deadline)
-        instance = None if over else await self._instances.find_numbered(batch.instance)
-        if instance is None:
+        instance = await self._instances.find_numbered(batch.instance)
+        if over or instance is None:
             end = over or Over("cancelled", "InstanceDeleted")
             return _Delivered(
                 dict.fromkeys(numbers, end),
                 change=Ask() if _is_probe(batch) else None,
                 users=await self._users_on(publish, numbers),
+                subjects=instance.subjects if instance else frozenset(),
             )
         async with self._database.read() as connection:
             present = await devices.still_addressed(
@@ -347,7 +352,8 @@ class Worker:
                 is_held=isinstance(change, Stop),
             )
         others: Verdict = Over("cancelled", "NoLongerAddressed")
-        return _Delivered(dict.fromkeys(numbers, others) | decided, outcomes, change, users)
+        told = dict.fromkeys(numbers, others) | decided
+        return _Delivered(told, outcomes, change, users, instance.subjects)
 
     async def _users_on(
         self, publish: Publish, numbers: Sequence[DeviceNumber]

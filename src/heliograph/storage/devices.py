@@ -188,6 +188,15 @@ async def find_any(
     return None if row is None else _read(row)
 
 
+async def find_numbered(connection: AsyncConnection, number: DeviceNumber) -> Device | None:
+    """The device with this number, living or pruned; None if there is none."""
+    query = select(devices, users.c.id.label("user_id")).outerjoin(
+        users, users.c.number == devices.c.user_number
+    )
+    row = (await connection.execute(query.where(devices.c.number == number))).first()
+    return None if row is None else _read(row)
+
+
 async def find_address(
     connection: AsyncConnection, instance: InstanceNumber, address: Address
 ) -> DeviceNumber | None:
@@ -289,15 +298,21 @@ async def page(
     user: UserId | None = None,
     pruned: bool = False,
     after: DeviceNumber = DeviceNumber(0),
+    offset: int = 0,
     limit: int,
+    wanted: Iterable[ColumnElement[bool]] = (),
 ) -> Sequence[Device]:
-    """Living devices, or pruned ones, in the order they were made, those after a number."""
+    """
+    Living devices, or pruned ones, in the order they were made, those after a number.
+
+    Those for which all that is wanted holds, without so many of the first.
+    """
     which = devices.c.pruned_at.is_not(None) if pruned else devices.c.pruned_at.is_(None)
-    query = _every(instance).where(which, devices.c.number > after)
+    query = _every(instance).where(which, devices.c.number > after, *wanted)
     if user is not None:
         query = query.where(users.c.id == user)
-    rows = await connection.execute(query.order_by(devices.c.number).limit(limit))
-    return [_read(row) for row in rows]
+    query = query.order_by(devices.c.number).offset(offset or None).limit(limit)
+    return [_read(row) for row in await connection.execute(query)]
 
 
 async def walk(

@@ -19,12 +19,13 @@ from heliograph.model import (
     address_digest,
     gateway_of,
 )
-from heliograph.storage import devices, locks
+from heliograph.storage import declared, devices, locks
 from heliograph.storage.columns import Instant, Json
+from heliograph.storage.declared import Declared
 from heliograph.storage.devices import Device
 from heliograph.storage.insertion import INSERTS, MOST_ROWS, Insertion
+from heliograph.storage.tables import declared_interests, interests, users
 from heliograph.storage.tables import devices as table
-from heliograph.storage.tables import interests, users
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +194,28 @@ async def subscribe(
         for device, name in sorted(subscriptions)
     ]
     await connection.execute(insertion, rows)
+
+
+async def declare(
+    connection: AsyncConnection, instance: InstanceNumber, wanted: Collection[Declared]
+) -> int:
+    """Declare interests that are not declared yet; how many those were."""
+    known = await declared.known(connection, instance, [each.name for each in wanted])
+    rows = [
+        {
+            "instance_number": instance,
+            "name": each.name,
+            "description": each.description,
+            "created_at": each.created_at,
+            "changed_at": each.changed_at,
+        }
+        for each in sorted(wanted, key=lambda each: each.name)
+        if each.name not in known
+    ]
+    if rows:
+        insertion = INSERTS[connection.dialect.name](declared_interests).on_conflict_do_nothing()
+        await connection.execute(insertion, rows)
+    return len(rows)
 
 
 async def page(

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 import msgspec
-from sqlalchemy import exists, func, select, update
+from sqlalchemy import delete, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.model import (
@@ -135,6 +135,11 @@ async def add(
     """Keep a publish; its number."""
     numbers = await add_all(connection, [New(publish, instance, target, messages, now)])
     return numbers[publish]
+
+
+async def remove(connection: AsyncConnection, number: PublishNumber) -> None:
+    """Forget a publish with all that is still to be done for it, and all that was."""
+    await connection.execute(delete(publishes).where(publishes.c.number == number))
 
 
 async def find(

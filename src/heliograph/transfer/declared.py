@@ -18,7 +18,7 @@ from heliograph.transfer.records import Reject
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class Declaration:
     """An interest as it stands in a file."""
 
     name: Interest
@@ -29,7 +29,7 @@ class Declared:
     """None: when it was created."""
 
 
-def read_declared(lines: Iterable[str]) -> Iterator[tuple[int, Declared | Reject]]:
+def read_declared(lines: Iterable[str]) -> Iterator[tuple[int, Declaration | Reject]]:
     """The interests in a file, in their order."""
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -44,7 +44,7 @@ def read_declared(lines: Iterable[str]) -> Iterator[tuple[int, Declared | Reject
             yield number, Reject(number, "", str(problem))
 
 
-def written(each: Declared) -> str:
+def written(each: Declaration) -> str:
     """A line that ``read_declared`` reads to the same."""
     found: dict[str, Any] = {"name": each.name, "description": each.description}
     for name in ("created_at", "changed_at"):
@@ -54,11 +54,11 @@ def written(each: Declared) -> str:
     return msgspec.json.encode(found).decode() + "\n"
 
 
-def _declared(line: "_Line") -> Declared:
+def _declared(line: "_Line") -> Declaration:
     if not addresses.is_any_interest(line.name):
         longest = addresses.LONGEST_INTEREST
         raise ValueError(f"name must have 1 to {longest} printable characters")
-    return Declared(
+    return Declaration(
         Interest(line.name),
         line.description,
         None if line.created_at is None else instant_of(line.created_at, "created_at"),

@@ -12,10 +12,11 @@ from heliograph.model import (
     WebAddress,
     gateway_of,
 )
-from heliograph.storage import declarations, movers
+from heliograph.storage import declared, movers
 from heliograph.storage.database import Database
+from heliograph.storage.declared import Declared
 from heliograph.storage.devices import Device
-from heliograph.transfer.declared import Declared
+from heliograph.transfer.declared import Declaration
 from heliograph.transfer.records import Record
 from heliograph.wire.jws import base64url
 
@@ -53,11 +54,18 @@ async def pages(database: Database, instance: Instance) -> AsyncIterator[Sequenc
             return
 
 
-async def declared(database: Database, instance: Instance) -> Sequence[Declared]:
+async def declarations(database: Database, instance: Instance) -> Sequence[Declaration]:
     """The interests that an instance has declared, in ascending order."""
-    async with database.read() as connection:
-        found = await declarations.every(connection, instance.number)
-    return [Declared(*each) for each in found]
+    found: list[Declared] = []
+    while len(found) % PAGE == 0:
+        async with database.read() as connection:
+            more = await declared.page(connection, instance.number, offset=len(found), limit=PAGE)
+        found += more
+        if not more:
+            break
+    return [
+        Declaration(each.name, each.description, each.created_at, each.changed_at) for each in found
+    ]
 
 
 def _platform_of(device: Device) -> Platform | None:

@@ -36,8 +36,8 @@ def name_of(text: str) -> str:
     Raises:
         ValueError: It is none.
     """
-    if not 0 < len(text) <= LONGEST_NAME or not text.isprintable():
-        raise ValueError(f"name must have 1 to {LONGEST_NAME} printable characters")
+    if problem := user_problem(text, longest=LONGEST_NAME):
+        raise ValueError(f"name {problem}")
     return text
 
 

@@ -21,25 +21,14 @@ from typing import Final
 import msgspec
 
 from heliograph import addresses
+from heliograph.api.ibm.schema import ANONYMOUS, EVERYBODY, PLATFORMS
 from heliograph.model import Address, Interest, Platform
 from heliograph.transfer.fields import name_of, user_of
 from heliograph.transfer.records import Line, Record, Reject
 from heliograph.transfer.rows import rows
 
-PLATFORMS: Final = {
-    "A": Platform.IOS,
-    "G": Platform.ANDROID,
-    "WEB_CHROME": Platform.CHROME,
-    "WEB_FIREFOX": Platform.FIREFOX,
-    "WEB_SAFARI": Platform.SAFARI,
-    "APPEXT_CHROME": Platform.CHROME_APP,
-}
-"""By IBM's words for them."""
-
 _DEVICE: Final = ("deviceId", "userId", "token", "platform")
 _SUBSCRIPTION: Final = ("tagName", "deviceId")
-_NOBODY: Final = ("", "anonymous")
-_EVERYBODY: Final = "Push.ALL"
 _LONGEST_SHOWN: Final = 40
 
 
@@ -69,7 +58,7 @@ def read_subscriptions(lines: Iterable[str]) -> Iterator[tuple[int, Subscription
     for number, row in _rows(lines, _SUBSCRIPTION):
         if isinstance(row, str):
             yield number, Reject(number, "", row)
-        elif row[0] != _EVERYBODY:
+        elif row[0] != EVERYBODY:
             yield number, _subscription(number, *row)
 
 
@@ -111,7 +100,7 @@ def _record(row: list[str]) -> Record:
         address=address(platform, token),
         name=name_of(name),
         platform=platform,
-        user=None if user in _NOBODY else user_of(user),
+        user=None if user in ("", ANONYMOUS) else user_of(user),
     )
 
 

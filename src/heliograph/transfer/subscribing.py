@@ -13,11 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from heliograph.addresses import MOST_INTERESTS
 from heliograph.instances import Instance
 from heliograph.model import DeviceId, DeviceNumber, Interest
-from heliograph.storage import declarations, movers
+from heliograph.storage import movers
 from heliograph.storage.database import Database
-from heliograph.storage.declarations import Declaration
+from heliograph.storage.declared import Declared
 from heliograph.transfer.commits import Commits, Outcome
-from heliograph.transfer.declared import Declared
+from heliograph.transfer.declared import Declaration
 from heliograph.transfer.ibm import Subscription
 from heliograph.transfer.records import Reject
 
@@ -69,17 +69,17 @@ class Declaring:
         self._instance = instance
         self._clock = clock
 
-    async def take(self, lines: Sequence[tuple[int, Declared | Reject]]) -> Outcome:
+    async def take(self, lines: Sequence[tuple[int, Declaration | Reject]]) -> Outcome:
         """Declare a page of interests; what became of it. The first of two of a name stays."""
         rejects = [each for _, each in lines if isinstance(each, Reject)]
-        given: dict[Interest, Declaration] = {}
+        given: dict[Interest, Declared] = {}
         for _, each in lines:
-            if isinstance(each, Declared):
-                given.setdefault(each.name, _declaration(each, self._clock()))
+            if isinstance(each, Declaration):
+                given.setdefault(each.name, _declared(each, self._clock()))
 
         async def commit(connection: AsyncConnection) -> Outcome:
             number = self._instance.number
-            added = await declarations.add(connection, number, given.values())
+            added = await movers.declare(connection, number, list(given.values()))
             return Outcome(added, len(lines) - len(rejects) - added, rejects)
 
         return await self._commits.of(commit)
@@ -133,10 +133,10 @@ class _Page:
 
     async def _keep(self, interests: set[Interest]) -> None:
         now = self._now
-        await declarations.add(
+        await movers.declare(
             self._connection,
             self._instance.number,
-            [Declaration(name, "", now, now) for name in interests],
+            [Declared(name, "", now, now) for name in interests],
         )
         await movers.subscribe(
             self._connection,
@@ -145,9 +145,9 @@ class _Page:
         )
 
 
-def _declaration(each: Declared, now: datetime) -> Declaration:
+def _declared(each: Declaration, now: datetime) -> Declared:
     """What is kept of it; an instant that is to come is taken for now."""
     created_at = min(each.created_at or now, now)
-    return Declaration(
+    return Declared(
         each.name, each.description, created_at, min(each.changed_at or created_at, now)
     )
