@@ -290,6 +290,6 @@ async def test_a_subscription_of_old(server: Server, key: str, *, is_given_up: b
     assert is_given_up == json.loads(said)
 
 
-def test_the_page_speaks_of_one_instance() -> None:
+async def test_the_page_speaks_of_one_instance() -> None:
     """Every GUID on it is the one that the tests use."""
     assert {ID} == set(re.findall(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", PAGE))

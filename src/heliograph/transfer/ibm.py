@@ -18,9 +18,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
-
 from heliograph import addresses
+from heliograph.api.ibm.browsers import read_browser_token
 from heliograph.api.ibm.schema import ANONYMOUS, EVERYBODY, PLATFORMS
 from heliograph.model import Address, Interest, Platform
 from heliograph.transfer.fields import name_of, user_of
@@ -75,7 +74,7 @@ def address(platform: Platform, token: str) -> Address:
         case Platform.ANDROID | Platform.CHROME_APP:
             return addresses.fcm_address(token)
         case Platform.CHROME | Platform.FIREFOX:
-            return addresses.web_address(_w3c(token))
+            return read_browser_token(token)
 
 
 def _rows(lines: Iterable[str], columns: tuple[str, ...]) -> Iterator[tuple[int, list[str] | str]]:
@@ -113,25 +112,5 @@ def _subscription(number: int, tag: str, device: str) -> Subscription | Reject:
     return Subscription(device, Interest(tag))
 
 
-def _w3c(token: str) -> bytes:
-    """A subscription's JSON as browsers write it, from IBM's, whose keys are standard base64."""
-    try:
-        read = msgspec.json.decode(token, type=_WebToken)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        raise ValueError("it is no browser's subscription") from None
-    keys = {"p256dh": _base64url(read.public_key), "auth": _base64url(read.secret)}
-    return msgspec.json.encode({"endpoint": read.endpoint, "keys": keys})
-
-
-def _base64url(standard: str) -> str:
-    return standard.replace("+", "-").replace("/", "_")
-
-
 def _shown(name: str) -> str:
     return name if len(name) <= _LONGEST_SHOWN else f"{name[:_LONGEST_SHOWN]}…"
-
-
-class _WebToken(msgspec.Struct):
-    endpoint: str
-    public_key: str = msgspec.field(name="userPublicKey")
-    secret: str = msgspec.field(name="userAuth")
