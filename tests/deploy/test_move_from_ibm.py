@@ -62,7 +62,8 @@ def secrets(server: Server) -> dict[str, str]:
 
 
 def environment(server: Server) -> dict[str, str]:
-    return secrets(server) | {"PATH": os.environ["PATH"]}
+    home = str(server.ca_file.parent)  # Node's SDK does not start without one
+    return secrets(server) | {"PATH": os.environ["PATH"], "HOME": home}
 
 
 async def send(server: Server, path: str, **headers: str) -> httpx.Response:

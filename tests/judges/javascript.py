@@ -44,7 +44,12 @@ async def serving(script: str, order: object) -> AsyncIterator[asyncio.subproces
 
 
 async def ask(
-    script: str, question: object, *, ca_file: Path | None = None, proxy: str | None = None
+    script: str,
+    question: object,
+    *,
+    ca_file: Path | None = None,
+    proxy: str | None = None,
+    home: Path | None = None,
 ) -> Any:
     """
     What a script answers.
@@ -53,13 +58,14 @@ async def ask(
         script: Its name, without the extension.
         question: The JSON it reads.
         ca_file: The root certificate to trust if it makes connections.
-        proxy: The URL of the proxy through which to make those of https. Nothing else of the
-            environment is known to it.
+        proxy: The URL of the proxy through which to make those of https.
+        home: Somebody's folder, if it looks there. Nothing else of the environment is known
+            to it.
 
     Raises:
         AssertionError: if it fails; with what it said.
     """
-    known = {"NODE_EXTRA_CA_CERTS": ca_file, "HTTPS_PROXY": proxy}
+    known = {"NODE_EXTRA_CA_CERTS": ca_file, "HTTPS_PROXY": proxy, "HOME": home}
     environment = {name: str(value) for name, value in known.items() if value is not None}
     async with asyncio.timeout(PATIENCE_SECONDS):
         process = await asyncio.create_subprocess_exec(

@@ -26,7 +26,18 @@ HELLO: Final = {"message": {"alert": "Hello"}}
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def customer(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Customer]:
     async with a_customer(tmp_path_factory.mktemp("product"), hosts=[IAM]) as customer:
+        await register(customer)
         yield customer
+
+
+async def register(customer: Customer) -> None:
+    """A device: to an app that has none, nothing is sent."""
+    answer = await customer.http.post(
+        f"/imfpush/v1/apps/{customer.instance.id}/devices",
+        json={"deviceId": "D-1", "token": "token", "platform": "G"},
+        headers={"clientSecret": customer.instance.client_secret},
+    )
+    assert 201 == answer.status_code
 
 
 async def call(
@@ -42,9 +53,12 @@ async def call(
         **changes,
     }
     async with Tunnel.to({IAM: customer.addresses["tls_endpoint"]}) as tunnel:
-        ca_file = Path(customer.ca_file)
         answers: list[dict[str, Any]] = await ask(
-            "ibm_push", question, ca_file=ca_file, proxy=tunnel.url
+            "ibm_push",
+            question,
+            ca_file=Path(customer.ca_file),
+            proxy=tunnel.url,
+            home=customer.folder,  # the SDK does not start without one
         )
     return answers
 
@@ -161,7 +175,12 @@ async def test_sending(customer: Customer) -> None:
         {},
         {"target": {}},
         {"target": {"userIds": ["alice"], "tagNames": None}},
-        {"settings": {"apns": {"badge": None, "payload": None}, "fcm": {"style": {"url": None}}}},
+        {
+            "settings": {
+                "apns": {"badge": None, "payload": None},
+                "fcm": {"style": {"type": "BIGTEXT_NOTIFICATION", "url": None}},
+            }
+        },
         {"settings": {"fcm": {"timeToLive": 1.0}}},
     ],
 )
@@ -207,7 +226,7 @@ async def test_what_the_sdk_lets_through_and_we_do_not(
     customer: Customer, sketch: dict[str, Any], code: str
 ) -> None:
     """Contract §2.8: 400 with a code and a sentence, alone or among others."""
-    alone, among = await call(customer, ("send", sketch), ("sendBulk", [HELLO, sketch]))
+    alone, among = await call(customer, ("send", sketch), ("sendBulk", [sketch, HELLO]))
 
     for answer in (alone, among):
         assert (400, code, ["code", "message"]) == (
@@ -219,6 +238,16 @@ async def test_what_the_sdk_lets_through_and_we_do_not(
 
 CALLS: Final[list[tuple[object, ...]]] = [("send", HELLO), ("sendBulk", [HELLO])]
 """Every call that goes to our API."""
+
+
+async def test_an_app_without_devices(tmp_path: Path) -> None:
+    """Contract §2.8: FPWSE0009E, for there is nobody to send to."""
+    async with a_customer(tmp_path) as customer:
+        answers = await call(customer, *CALLS)
+
+    assert [(404, "FPWSE0009E")] * 2 == [
+        (answer["status"], answer["body"]["code"]) for answer in answers
+    ]
 
 
 async def test_a_wrong_secret(customer: Customer) -> None:
@@ -260,6 +289,7 @@ async def test_a_wrong_api_key(customer: Customer) -> None:
 async def test_what_is_asked_too_often(tmp_path: Path) -> None:
     """Beyond its rate: FPWSE0025E, which is IBM's word for that (contract §2.8)."""
     async with a_customer(tmp_path, publish_rate=1) as customer:
+        await register(customer)
         answers = await call(customer, *[CALLS[0]] * 20)
 
     assert 202 == answers[0]["status"]
