@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from heliograph import addresses
-from heliograph.auth import LONGEST_USER_ID_OF_ANY, user_problem
+from heliograph.auth import user_problem
 from heliograph.model import (
     Address,
     DeviceId,
@@ -48,7 +48,7 @@ def user_of(text: str) -> UserId:
     Raises:
         ValueError: It is none.
     """
-    if problem := user_problem(text, longest=LONGEST_USER_ID_OF_ANY):
+    if problem := user_problem(text):
         raise ValueError(f"user {problem}")
     return UserId(text)
 

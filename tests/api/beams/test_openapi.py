@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from api.beams.words import ALERT, Beams
 from heliograph.api.beams.openapi import describe
+from heliograph.api.beams.tokens import LONGEST_USER_ID
 from heliograph.api.idempotency import read_key
 from heliograph.api.problems import Problem
 from heliograph.auth import user_problem
@@ -108,7 +109,9 @@ def test_a_user_id_that_is_described_is_one_that_is_taken(character: str) -> Non
     """Characters on both sides of each edge."""
     user = f"a{character}b"
 
-    assert (user_problem(user) is None) == allowed("PublishToUsers", ALERT | {"users": [user]})
+    assert (user_problem(user, longest=LONGEST_USER_ID) is None) == allowed(
+        "PublishToUsers", ALERT | {"users": [user]}
+    )
 
 
 @pytest.mark.parametrize("key", ["", "k", "a key", " k", "k ", "k" * 255, "k" * 256, "ü", "\u007f"])

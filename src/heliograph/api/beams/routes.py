@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Route
 
 from heliograph import auth
 from heliograph.api import idempotency
-from heliograph.api.beams import payloads, schema, sdk
+from heliograph.api.beams import payloads, schema, sdk, tokens
 from heliograph.api.beams.mounts import FROM_BROWSERS, mount
 from heliograph.api.bodies import check_content_type, read_object
 from heliograph.api.express import Handler
@@ -209,13 +209,13 @@ class Beams:
         if token is None:
             raise Problem(401, "Unauthorized", "The Authorization header must hold a Beams token")
         try:
-            user = auth.user_of_token(
+            user = tokens.user_of_token(
                 token,
                 instance=instance.id,
                 secret_keys=instance.secret_keys,
                 now=self._clock(),
             )
-        except auth.TokenRefused as refused:
+        except tokens.TokenRefused as refused:
             status, error = _TOKEN_PROBLEMS[refused.why]
             raise Problem(status, error, str(refused)) from None
         try:

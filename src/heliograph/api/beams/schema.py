@@ -14,11 +14,13 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from heliograph import addresses, auth
+from heliograph import addresses
 from heliograph.addresses import LONGEST_INTEREST
 from heliograph.api.beams.checks import a, read_names, unprocessable
 from heliograph.api.beams.events import NAME
+from heliograph.api.beams.tokens import LONGEST_USER_ID
 from heliograph.api.problems import Problem
+from heliograph.auth import user_problem
 from heliograph.model import (
     Address,
     Gateway,
@@ -100,11 +102,9 @@ def read_own_hook(body: Mapping[str, Any]) -> OwnHook | None:
 def _check_user(field: str, name: str) -> None:
     if not name:
         raise unprocessable(field, "String length must be greater than or equal to 1")
-    if len(name) > auth.LONGEST_USER_ID:
-        raise unprocessable(
-            field, f"String length must be less than or equal to {auth.LONGEST_USER_ID}"
-        )
-    problem = auth.user_problem(name)
+    if len(name) > LONGEST_USER_ID:
+        raise unprocessable(field, f"String length must be less than or equal to {LONGEST_USER_ID}")
+    problem = user_problem(name, longest=LONGEST_USER_ID)
     if problem is not None:
         raise unprocessable(field, problem)
 
@@ -257,7 +257,7 @@ def read_user_in_path(raw_path: bytes, *, prefix: str) -> UserId:
         raise bad_request("'User id' is not valid UTF-8") from None
     if not user:
         raise Problem(404, "Not found", "The path must end with a user id")
-    problem = auth.user_problem(user)
+    problem = user_problem(user, longest=LONGEST_USER_ID)
     if problem is not None:
         raise bad_request(f"'User id' {problem}")
     return UserId(user)

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from heliograph.addresses import INTEREST_PATTERN, LONGEST_INTEREST, MOST_INTERESTS
 from heliograph.api.beams import payloads, schema
-from heliograph.auth import LONGEST_USER_ID
+from heliograph.api.beams.tokens import LONGEST_USER_ID
 from heliograph.gateways.apns import MAX_COLLAPSE_ID_BYTES
 from heliograph.wire.http import LONGEST_URL
 
