@@ -254,3 +254,11 @@ def test_any_signed_claims_are_accepted_or_refused(changes: dict[str, object]) -
 
 
 # --- secrets, bearers, user ids ------------------------------------------------------
+
+
+@pytest.mark.parametrize("user, why", [("x" * 164, ""), ("😀" * 164, ""), ("x" * 165, "claims")])
+def test_a_user_id_is_text_of_1_to_164_characters(user: str, why: str) -> None:
+    """Beams counts characters; a longer one is told what it may be."""
+    signed = token(sub=user)
+
+    assert (user, "") == (bearer_of(signed), why) if not why else refusal(signed) == why
