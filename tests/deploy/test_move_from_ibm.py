@@ -46,11 +46,13 @@ def override(snippet: str) -> str:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
-    """The page's server, set up as the page says."""
+    """The page's server, set up as the page says, with a device."""
     async with a_server(tmp_path_factory.mktemp("product"), ID) as server:
         for snippet in snippets(PAGE, "What to set up", "http"):
             answer = await server.http.request(**request_in(snippet, secrets(server)))
             assert 200 == answer.status_code, answer.text
+        known = await registers(server, "KNOWN-1", "known-token", "G")
+        assert 201 == known.status_code, known.text
         yield server
 
 

@@ -150,7 +150,8 @@ def test_subscriptions() -> None:
 @pytest.mark.parametrize(
     "row, identity, sentence",
     [
-        (("news", ""), "", "device id is missing"),
+        (("news", ""), "", "name must not be empty"),
+        (("news", "a\x00b"), "a\x00b", "name must be Unicode text without control characters"),
         (("", "D-1"), "D-1", "tag must have 1 to 164 printable characters"),
         (("n" * 165, "D-1"), "D-1", "tag must have 1 to 164"),
         (("a\tb", "D" * 50), "D" * 40 + "…", "tag must have 1 to 164"),

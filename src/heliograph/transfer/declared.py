@@ -58,6 +58,8 @@ def _declared(line: "_Line") -> Declaration:
     if not addresses.is_any_interest(line.name):
         longest = addresses.LONGEST_INTEREST
         raise ValueError(f"name must have 1 to {longest} printable characters")
+    if "\x00" in line.description:
+        raise ValueError("description must be text without NUL")
     return Declaration(
         Interest(line.name),
         line.description,

@@ -36,7 +36,7 @@ class Subscription:
     """What a device subscribes to."""
 
     device: str
-    """Its name."""
+    """Its name, or its id."""
     interest: Interest
 
 
@@ -58,7 +58,10 @@ def read_subscriptions(lines: Iterable[str]) -> Iterator[tuple[int, Subscription
         if isinstance(row, str):
             yield number, Reject(number, "", row)
         elif row[0] != EVERYBODY:
-            yield number, _subscription(number, *row)
+            try:
+                yield number, _subscription(*row)
+            except ValueError as problem:
+                yield number, Reject(number, _shown(row[1]), str(problem))
 
 
 def address(platform: Platform, token: str) -> Address:
@@ -92,7 +95,7 @@ def _rows(lines: Iterable[str], columns: tuple[str, ...]) -> Iterator[tuple[int,
 
 def _record(row: list[str]) -> Record:
     name, user, token, word = row
-    platform = PLATFORMS.get(word)
+    platform = PLATFORMS.get(word.upper())
     if platform is None:
         raise ValueError(f"platform must be one of {', '.join(PLATFORMS)}")
     return Record(
@@ -103,13 +106,11 @@ def _record(row: list[str]) -> Record:
     )
 
 
-def _subscription(number: int, tag: str, device: str) -> Subscription | Reject:
-    if not device:
-        return Reject(number, "", "device id is missing")
+def _subscription(tag: str, device: str) -> Subscription:
     if not addresses.is_any_interest(tag):
         longest = addresses.LONGEST_INTEREST
-        return Reject(number, _shown(device), f"tag must have 1 to {longest} printable characters")
-    return Subscription(device, Interest(tag))
+        raise ValueError(f"tag must have 1 to {longest} printable characters")
+    return Subscription(name_of(device), Interest(tag))
 
 
 def _shown(name: str) -> str:

@@ -24,8 +24,10 @@ const BLOCKS = {
   style: 'FCMStyle',
 };
 
+// A builder is one object for the whole process, and remembers: each sketch begins anew.
 function built(name, given) {
   const builder = PushMessageBuilder[name];
+  builder.json = {};
   for (const [method, value] of Object.entries(given)) {
     const isBlock = method in BLOCKS;
     builder[method](isBlock ? built(BLOCKS[method], value) : value);
@@ -34,13 +36,14 @@ function built(name, given) {
 }
 
 function notification({ message, target, settings }) {
+  Notification.json = {};
   Notification.message(built('Message', message));
   if (target) Notification.target(built('Target', target));
   if (settings) Notification.settings(built('Settings', settings));
   return Notification.build();
 }
 
-// Builders are one object for the whole process, so that two messages at once have to be copied.
+// So is a notification, so that two at once have to be copied.
 const copied = (sketch) => ({ json: structuredClone(notification(sketch).json) });
 
 const given = { send: notification, sendBulk: (sketches) => sketches.map(copied) };
