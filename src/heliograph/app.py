@@ -234,7 +234,7 @@ def _public(
         alone=None if database.is_shared else us,
         clock=now,
     )
-    ibm = ibm_routes.routes(
+    ibm, ibm_posts = ibm_routes.routes(
         ibm_routes.Product(
             database,
             instances,
@@ -257,7 +257,7 @@ def _public(
         *ibm,
         *admin.routes(),
         *described,
-    ], beams.publish_routes()
+    ], {**beams.publish_routes(), **ibm_posts}
 
 
 @contextlib.asynccontextmanager

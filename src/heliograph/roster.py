@@ -8,7 +8,8 @@ with a new name takes it, and keeps its interests.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -38,6 +39,9 @@ from heliograph.storage.devices import Device
 from heliograph.storage.filters import Filter
 from heliograph.storage.named import Subscription
 from heliograph.writes import Tidings, Writes, bound, party
+
+_REMEMBERED: Final = timedelta(seconds=5)
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,7 @@ class Roster:
         self._registry = registry
         self._database = writes.database
         self._clock = writes.clock
+        self._peopled: dict[InstanceNumber, datetime] = {}
 
     async def enter(self, instance: InstanceNumber, entry: Entry) -> tuple[Device, bool]:
         """
@@ -152,6 +157,7 @@ class Roster:
             tidings.note(Unregistered(party(found)))
             return True
 
+        self._peopled.pop(instance, None)
         return await self._writes.tell_of(instance, write)
 
     async def page(
@@ -179,9 +185,19 @@ class Roster:
             )
 
     async def is_any(self, instance: InstanceNumber) -> bool:
-        """Whether an instance has a living device."""
+        """
+        Whether an instance has a living device, or had one a few seconds ago.
+
+        It is asked before every message; who deletes the last device is in no such hurry.
+        """
+        now = self._clock()
+        if now - self._peopled.get(instance, _LONG_AGO) < _REMEMBERED:
+            return True
         async with self._database.read() as connection:
-            return bool(await devices.page(connection, instance, limit=1))
+            is_any = await devices.is_any(connection, instance)
+        if is_any:
+            self._peopled[instance] = now
+        return is_any
 
     async def declared(
         self, instance: InstanceNumber, names: Collection[Interest]

@@ -803,6 +803,14 @@ def _environment(value: str | None) -> Environment | None:
     return None if value is None else Environment(value)
 
 
+async def is_any(connection: AsyncConnection, instance: InstanceNumber) -> bool:
+    """Whether an instance has a living device."""
+    query = select(devices.c.number).where(
+        devices.c.instance_number == instance, devices.c.pruned_at.is_(None)
+    )
+    return await connection.scalar(query.limit(1)) is not None
+
+
 async def count(connection: AsyncConnection, instance: InstanceNumber) -> int:
     """How many living devices an instance has."""
     query = select(func.count()).where(

@@ -131,6 +131,10 @@ class Door:
             raise not_found("application", "applicationId")
         return instance
 
+    def served(self, method: str, handler: Handler) -> Handler:
+        """A handler that answers for itself at a path with one method, whatever comes of it."""
+        return partial(self._serve, {method: handler})
+
     def routes(self, entries: Sequence[Entry]) -> BaseRoute:
         """All paths of instances, each with and without a slash at its end (contract §2.7)."""
         by_path: dict[str, dict[str, Handler]] = {}

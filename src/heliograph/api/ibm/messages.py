@@ -7,7 +7,7 @@ and its sender finds it again, in the words in which it was sent.
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from starlette.requests import Request
@@ -54,6 +54,10 @@ class _Ready:
 
     sending: Sending
     target: Target
+    name: str
+    """Its id, unless that turns out to be taken."""
+    messages: Messages
+    """What is sent under that id."""
 
 
 class MessagesApi:
@@ -134,12 +138,12 @@ class MessagesApi:
         Raises:
             Problem: 400; or 404, if the caller wants its devices to be there (``validate``).
         """
-        payloads.build(sending, "0" * ID_LENGTH, channels=_channels(instance))
+        message, built = self._built(instance, sending)
         wanted = sending.target
         devices = None
         if wanted.devices is not None:
             devices = await self._roster.numbers(instance.number, wanted.devices)
-        ready = _Ready(sending, to_target(wanted, devices))
+        ready = _Ready(sending, to_target(wanted, devices), message, built)
         if sending.validate:
             if wanted.devices is not None and len(devices or ()) < len(wanted.devices):
                 raise not_found("deviceIds", "target.deviceIds")
@@ -164,18 +168,24 @@ class MessagesApi:
     async def _publish(self, instance: Instance, ready: _Ready) -> str:
         """Have a message accepted under a name that is free; the name."""
         body = msgspec.json.encode(ready.sending.request)
+        message, built = ready.name, ready.messages
         for _ in range(_NAMES_TRIED):
-            message = message_id(self._randomness(16))
-            built: Messages = payloads.build(ready.sending, message, channels=_channels(instance))
             publish = self._accept.new_id()
             try:
                 await self._accept.accept(
                     instance, publish, ready.target, built, asked=Asked(message, body)
                 )
             except NameTaken:
-                continue
-            return message
+                message, built = self._built(instance, ready.sending)
+            else:
+                return message
         raise problem(Code.OVERLOADED, "No free message id was found. Try again", retry_after=1)
+
+    def _built(self, instance: Instance, sending: Sending) -> tuple[str, Messages]:
+        """A new id, and what is sent under it."""
+        message = message_id(self._randomness(16))
+        channels = document.of(instance).channels
+        return message, payloads.build(sending, message, channels=channels)
 
     # --- asking ----------------------------------------------------------------------
 
@@ -243,10 +253,6 @@ def message_id(randomness: bytes) -> str:
         rest, place = divmod(rest, len(_ALPHABET))
         found += _ALPHABET[place]
     return found
-
-
-def _channels(instance: Instance) -> dict[str, dict[str, Any]]:
-    return document.of(instance).channels
 
 
 def _nobody() -> Exception:

@@ -1,13 +1,13 @@
 """IBM's paths, as one table: who serves what."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from starlette.routing import BaseRoute
 
 from heliograph.api.ibm.devices import Devices
-from heliograph.api.ibm.door import Door
+from heliograph.api.ibm.door import BASE, Door, Handler
 from heliograph.api.ibm.identity import Identity
 from heliograph.api.ibm.messages import MessagesApi
 from heliograph.api.ibm.status import Status
@@ -45,9 +45,9 @@ def routes(
     device_rate: int,
     clock: Callable[[], datetime],
     randomness: Randomness,
-) -> Sequence[BaseRoute]:
+) -> tuple[Sequence[BaseRoute], Mapping[str, Handler]]:
     """
-    Every path of the dialect.
+    Every path of the dialect, and the one that is posted to so often that it goes first.
 
     Args:
         product: What answers behind it.
@@ -71,4 +71,5 @@ def routes(
         *Subscriptions(door, roster).entries(),
         *WebhooksApi(door, product.webhooks).entries(),
     ]
-    return [*identity.routes(), door.routes(entries)]
+    posts = {f"{BASE}/{{instance}}/messages": door.served("POST", messages.send)}
+    return [*identity.routes(), door.routes(entries)], posts
