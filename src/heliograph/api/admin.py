@@ -4,7 +4,7 @@ Our own API, for the operator: ``/admin/v1``.
 Every request bears the admin token; without one in the settings there is no API.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -463,17 +463,24 @@ def progress_state(progress: Progress) -> str:
     return "finished" if progress.cancelled_at is None else "cancelled"
 
 
-def _describe_target(target: Target) -> dict[str, list[str]]:
+def _describe_target(target: Target) -> dict[str, list[str] | int]:
+    """Whom a publish addresses; of devices that it names, how many: their numbers are ours."""
     match target:
         case ToUsers(users=users):
             return {"users": list(users)}
         case ToInterests(interests=interests):
             return {"interests": list(interests)}
-        case ToMatching(devices=devices, users=users, interests=interests, platforms=platforms):
-            kinds: dict[str, Sequence[Any] | None] = {
-                "devices": devices,
-                "users": users,
-                "interests": interests,
-                "platforms": platforms,
-            }
-            return {kind: list(names) for kind, names in kinds.items() if names is not None}
+        case ToMatching():
+            return _describe_kinds(target)
+
+
+def _describe_kinds(target: ToMatching) -> dict[str, list[str] | int]:
+    kinds = {
+        "users": target.users,
+        "interests": target.interests,
+        "platforms": target.platforms,
+    }
+    shown: dict[str, list[str] | int] = {
+        kind: list(map(str, names)) for kind, names in kinds.items() if names is not None
+    }
+    return shown if target.devices is None else shown | {"devices": len(target.devices)}
