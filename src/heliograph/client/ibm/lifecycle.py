@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from types import MappingProxyType
 
 import httpx
 
@@ -43,7 +42,7 @@ class Settings:
     client_secret: str = field(repr=False)
     device_id: str | None = None
     """An id of the app's own; None: the SDK's."""
-    variables: Mapping[str, str] = MappingProxyType({})
+    variables: Mapping[str, str] = field(default_factory=dict)
     has_server_key: bool = False
     """Whether Chrome subscribes with the server's VAPID key."""
 
