@@ -169,6 +169,13 @@ class TestAndroid:
 
         assert Handled(dismisses="AbC12345") == seen("android", message)
 
+    def test_of_another_dialect(self) -> None:
+        """A ``notification`` is shown by Android itself while the app is not in front."""
+        message = {"notification": {"title": "T", "body": "Hello"}, "data": {"pusher": "{}"}}
+
+        assert Handled(is_shown=True, title="T", alert="Hello") == seen("android", message)
+        assert not seen("android", message, AppState.ACTIVE).is_shown
+
     @pytest.mark.parametrize("flag, alert", [("1", "Hi Ada"), ("0", "Hi {{name}}")])
     def test_a_template(self, flag: str, alert: str) -> None:
         """Only ``has-template`` of 1 fills in the variables."""

@@ -74,7 +74,7 @@ def handle(
         case "ios":
             return _on_ios(message, app_state, variables)
         case "android":
-            return _on_android(_mapping(message.get("data")), app_state, variables)
+            return _on_android(message, app_state, variables)
         case "web" if profile.name == "safari":
             return _in_safari(message)
         case "web":
@@ -112,7 +112,11 @@ def _on_ios(message: Payload, app_state: AppState, variables: Mapping[str, str])
     )
 
 
-def _on_android(data: Payload, app_state: AppState, variables: Mapping[str, str]) -> Handled:
+def _on_android(message: Payload, app_state: AppState, variables: Mapping[str, str]) -> Handled:
+    """What the SDK makes of ``data``; what has a ``notification`` Android shows by itself."""
+    data, words = _mapping(message.get("data")), _mapping(message.get("notification"))
+    if words and app_state is AppState.BACKGROUND:
+        return Handled(is_shown=True, alert=_text(words, "body"), title=_text(words, "title"))
     if data.get("action") == DISMISS:
         return Handled(dismisses=_optional(data, "nid"))
     payload = _json(data.get("payload"))
