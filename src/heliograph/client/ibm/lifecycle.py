@@ -88,12 +88,9 @@ class Lifecycle:
         requests = Requests(
             self._base_url, settings.app_guid, settings.client_secret, self._profile
         )
-        self._session = Session(
-            requests,
-            settings,
-            settings.device_id or own,
-            sticky_user=self._session.sticky_user if self._session else None,
-        )
+        device_id = settings.device_id or own
+        known = self._session or Session(requests, settings, device_id)
+        self._session = replace(known, requests=requests, settings=settings, device_id=device_id)
 
     def register(self, token: DeviceToken) -> Operation[Device]:
         """Register as nobody's device."""
