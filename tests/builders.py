@@ -82,6 +82,7 @@ from heliograph.wire import ece, http2
 from heliograph.wire.http import HttpRequest, HttpResponse
 from heliograph.wire.http2 import Template
 from heliograph.wire.seal import Seal
+from heliograph.writes import Writes
 
 NOW: Final = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 MASTER_KEY: Final = "the-master-key-of-all-tests"
@@ -482,7 +483,8 @@ class Workshop:
             self.database, Seal(MASTER_KEY), clock=self.clock, randomness=self.random
         )
         self.registry = Registry(
-            self.database, clock=self.clock, randomness=self.random, max_devices_per_user=100
+            Writes(self.database, clock=self.clock, randomness=self.random),
+            max_devices_per_user=100,
         )
         self.webhooks = Webhooks(
             self.database, self.instances, clock=self.clock, randomness=self.random

@@ -47,6 +47,7 @@ from heliograph.storage import tables, vapid_keys
 from heliograph.storage.database import Database
 from heliograph.wire import vapid
 from heliograph.wire.seal import Seal
+from heliograph.writes import Writes
 
 NOBODY = InstanceId("00000000-0000-4000-8000-000000000000")
 
@@ -233,7 +234,8 @@ _browsers = randomness(1)
 
 async def subscribe(database: Database, instance: Instance) -> WebAddress:
     """A browser that registers; its address as it is kept."""
-    registry = Registry(database, clock=Clock(), randomness=_browsers, max_devices_per_user=100)
+    writes = Writes(database, clock=Clock(), randomness=_browsers)
+    registry = Registry(writes, max_devices_per_user=100)
     registration = await registry.register(instance.number, web_address(), {})
     device = await registry.find(instance.number, registration.id)
     assert device is not None

@@ -36,6 +36,7 @@ from heliograph.registry import Registry
 from heliograph.storage import devices, vapid_keys
 from heliograph.storage.database import Database
 from heliograph.storage.devices import Device
+from heliograph.writes import Writes
 
 OURS, THEIRS = InstanceNumber(1), InstanceNumber(2)
 ALICE, BOB = UserId("alice"), UserId("bob")
@@ -61,7 +62,9 @@ def clock() -> Clock:
 
 @pytest.fixture
 def registry(database: Database, clock: Clock) -> Registry:
-    return Registry(database, clock=clock, randomness=randomness(), max_devices_per_user=LIMIT)
+    return Registry(
+        Writes(database, clock=clock, randomness=randomness()), max_devices_per_user=LIMIT
+    )
 
 
 async def new_device(

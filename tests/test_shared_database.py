@@ -8,10 +8,10 @@ from sqlalchemy import select, text
 from builders import MASTER_KEY, Clock, Workshop, fcm_address, to_users
 from heliograph.app import product
 from heliograph.notices import Subject
-from heliograph.pipeline import notify
 from heliograph.pipeline.acknowledge import Acknowledge, Report
 from heliograph.storage import publishes, tables
 from heliograph.storage.database import Database
+from heliograph.storage.telling import told_of
 from support import ADMIN, in_process, settings_in
 
 
@@ -65,7 +65,7 @@ async def test_a_webhook_that_is_to_be_told_is_not_deleted_before(
     async with shared_database.write() as theirs:
         before = (await theirs.scalars(to_be_had)).all()
     async with shared_database.write() as ours, shared_database.write() as theirs:
-        told = await notify.told_of(ours, instance.number, Subject.ENDED)
+        told = await told_of(ours, instance.number, Subject.ENDED)
         after = (await theirs.scalars(to_be_had)).all()
 
     assert (told, []) == (before, after)

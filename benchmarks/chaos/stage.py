@@ -24,6 +24,7 @@ from heliograph.errors import ConfigurationError
 from heliograph.model import DeviceId, Gateway, Interest, UserId
 from heliograph.pipeline.worker import SMALL_HANDS
 from heliograph.registry import Registry
+from heliograph.writes import Writes
 from processes import heliograph
 from support import ADMIN
 
@@ -247,9 +248,7 @@ async def _populate(stage: Stage, settings: Settings) -> None:
         instance = await instances.find(stage.instance["instance_id"])
         assert instance is not None  # noqa: S101  (it was made a moment ago)
         registry = Registry(
-            database,
-            clock=now,
-            randomness=secrets.token_bytes,
+            Writes(database, clock=now, randomness=secrets.token_bytes),
             max_devices_per_user=settings.max_devices_per_user,
         )
         for device in stage.devices:

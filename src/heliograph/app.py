@@ -65,6 +65,7 @@ from heliograph.transport.shelf import SharedShelf
 from heliograph.webhooks import Webhooks
 from heliograph.wire import vapid
 from heliograph.wire.seal import Seal
+from heliograph.writes import Writes
 
 Role = Literal["all", "api", "worker"]
 
@@ -191,12 +192,14 @@ def _public(
     us: WorkerRow,
 ) -> tuple[list[BaseRoute], dict[str, Handler]]:
     """What callers talk to, and those of it that are posted to so often that they go first."""
-    registry = Registry(
+    writes = Writes(
         database,
         clock=now,
         randomness=secrets.token_bytes,
-        max_devices_per_user=settings.max_devices_per_user,
+        instances=instances,
+        queue=queue,
     )
+    registry = Registry(writes, max_devices_per_user=settings.max_devices_per_user)
     accept = Accept(database, queue, metrics, clock=now, randomness=secrets.token_bytes)
     webhooks = webhooks_of(database, instances)
     beams = Beams(

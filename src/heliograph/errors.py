@@ -8,6 +8,7 @@ What can go wrong on our side of the doors, and the tree of exceptions.
     ├── InvalidInput            what a caller sent breaks a rule; says which field
     ├── UserTaken               the device already belongs to another person
     ├── TooManyDevices          the person already has as many devices as allowed
+    ├── NameTaken               another publish of the instance has this name
     ├── KeyReused               an idempotency key belongs to another request
     ├── ShelfSilent             where tokens are kept did not answer
     ├── Overloaded              more asks to be written than the database takes
@@ -50,6 +51,10 @@ class TooManyDevices(HeliographError):  # noqa: N818
         """Carry the limit, so that a dialect can quote it."""
         super().__init__(f"a user can have at most {limit} devices")
         self.limit = limit
+
+
+class NameTaken(HeliographError):  # noqa: N818
+    """Another publish of the instance has this name; this one was not made."""
 
 
 class KeyReused(HeliographError):  # noqa: N818

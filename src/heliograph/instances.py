@@ -32,8 +32,8 @@ from heliograph.model import (
     time_ordered_uuid,
 )
 from heliograph.notices import Subject
+from heliograph.storage import dialect_settings, lanes, vapid_keys, webhooks
 from heliograph.storage import instances as rows
-from heliograph.storage import lanes, vapid_keys, webhooks
 from heliograph.storage.database import Database
 from heliograph.storage.instances import InstanceRow
 from heliograph.storage.lanes import Paused
@@ -72,8 +72,12 @@ class Instance:
     apns: ApnsIdentity | None = field(repr=False)
     fcm: FcmCredentials | None = field(repr=False)
     verify_client_secret: bool
+    website: ApnsIdentity | None = field(default=None, repr=False)
+    """What Apple knows its web site by; None means by what it knows the apps by."""
     subjects: frozenset[Subject] = frozenset()
     """What its webhooks are told of, all of them together."""
+    documents: Mapping[str, bytes] = field(default_factory=dict, repr=False, hash=False)
+    """What each dialect keeps of it, in the dialect's own form."""
 
     @property
     def vapid(self) -> VapidKeys:
@@ -310,6 +314,27 @@ class Instances:
             InvalidInput: The key is not one that Apple takes, a name is missing, or the
                 certificate is out of date, for another topic, or not the key's.
         """
+        self._check_apns(credentials)
+        return await self._change_credentials(instance, Gateway.APNS, credentials)
+
+    async def set_website(self, instance: InstanceId, credentials: ApnsIdentity | None) -> bool:
+        """
+        Keep what Apple knows an instance's web site by, or forget it.
+
+        Returns:
+            False if there is no such instance.
+
+        Raises:
+            InvalidInput: As for ``set_apns``.
+        """
+        column = "website_credentials"
+        if credentials is None:
+            return await self._change(instance, {column: None})
+        self._check_apns(credentials)
+        sealed = self.sealed(instance, column, msgspec.json.encode(credentials))
+        return await self._change(instance, {column: sealed})
+
+    def _check_apns(self, credentials: ApnsIdentity) -> None:
         _check_word("topic", credentials.topic)
         _check_server(credentials.endpoint, credentials.ca)
         if credentials.sandbox_endpoint is not None:
@@ -319,7 +344,6 @@ class Instances:
                 _check_signing_key(credentials)
             case ApnsCertificate():
                 _check_certificate(credentials, now=self._clock())
-        return await self._change_credentials(instance, Gateway.APNS, credentials)
 
     async def set_fcm(self, instance: InstanceId, credentials: FcmCredentials) -> bool:
         """
@@ -344,6 +368,36 @@ class Instances:
         return await self._change(
             instance, {"apns_credentials" if apns else "fcm_credentials": None}
         )
+
+    async def change_document(
+        self, instance: InstanceId, dialect: str, change: Callable[[bytes | None], bytes | None]
+    ) -> bool:
+        """
+        Change what a dialect keeps of an instance, while nobody else does.
+
+        Args:
+            instance: Whose.
+            dialect: Which.
+            change: Makes a document of the one before; None: there is none. It may raise.
+
+        Returns:
+            False if there is no such instance.
+        """
+        context = _document_context(dialect)
+        async with self._database.write() as connection:
+            row = await rows.find(connection, instance, lock=True)
+            if row is None:
+                return False
+            kept = (await dialect_settings.of_instance(connection, row.number)).get(dialect)
+            before = None if kept is None else self.unsealed(instance, context, kept)
+            document = change(before)
+            if document is None:
+                await dialect_settings.remove(connection, row.number, dialect)
+            else:
+                sealed = self.sealed(instance, context, document)
+                await dialect_settings.put(connection, row.number, dialect, sealed)
+        self.forget()
+        return True
 
     async def delete(self, instance: InstanceId) -> bool:
         """Delete an instance and all that it owns; False if there is no such instance."""
@@ -431,18 +485,25 @@ class Instances:
                 )
                 for pair in await vapid_keys.of_instance(connection, row.number)
             },
-            apns=self._apns(row),
+            apns=self._apns(row, "apns_credentials", row.apns_credentials),
+            website=self._apns(row, "website_credentials", row.website_credentials),
             fcm=self._fcm(row),
             verify_client_secret=row.verify_client_secret,
             subjects=frozenset[Subject]().union(
                 *[each.subjects for each in await webhooks.of_instance(connection, row.number)]
             ),
+            documents={
+                dialect: self.unsealed(row.id, _document_context(dialect), document)
+                for dialect, document in (
+                    await dialect_settings.of_instance(connection, row.number)
+                ).items()
+            },
         )
 
-    def _apns(self, row: InstanceRow) -> ApnsIdentity | None:
-        if row.apns_credentials is None:
+    def _apns(self, row: InstanceRow, column: str, sealed: bytes | None) -> ApnsIdentity | None:
+        if sealed is None:
             return None
-        text = self.unsealed(row.id, "apns_credentials", row.apns_credentials)
+        text = self.unsealed(row.id, column, sealed)
         value = msgspec.json.decode(text, type=dict[str, Any])
         if "certificate" in value:
             return msgspec.convert(value, ApnsCertificate)
@@ -504,6 +565,10 @@ class Instances:
                 return vapid.key_pair(self._randomness(32))
             except ValueError:
                 continue
+
+
+def _document_context(dialect: str) -> str:
+    return f"documents/{dialect}"
 
 
 def check_name(name: str) -> None:

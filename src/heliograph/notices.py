@@ -1,20 +1,28 @@
 """
 What others are told of: notices, and who wants them. Types only, like ``model.py``.
 
-A *notice* says that something has come of a publish. A *webhook* is where an instance
-wants to be told, and a *call* is one notice to one webhook; a publish may have a hook of
-its own besides. In which words a notice is written, a dialect says.
+A *notice* says that something has come of a publish, or of a device. A *webhook* is where an
+instance wants to be told, and a *call* is one notice to one webhook; a publish may have a hook
+of its own besides. In which words a notice is written, a dialect says.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NewType, Protocol
+from typing import Any, Final, Literal, NewType, Protocol
 
 import msgspec
 
-from heliograph.model import Gateway, InstanceId, PublishId, UserId
+from heliograph.model import (
+    DeviceId,
+    Gateway,
+    InstanceId,
+    Interest,
+    Platform,
+    PublishId,
+    UserId,
+)
 
 WebhookId = NewType("WebhookId", str)
 WebhookNumber = NewType("WebhookNumber", int)
@@ -33,6 +41,20 @@ class Subject(StrEnum):
     """A device says that it has a publish."""
     OPENED = "opened"
     """Somebody has opened it there."""
+    PROGRESSED = "progressed"
+    """Devices were sent a publish, could not be, or say that they have or opened it."""
+    FAILED = "failed"
+    """Devices could not be sent a publish, and why."""
+    REGISTERED = "registered"
+    """A device is new."""
+    CHANGED = "changed"
+    """A device has another address, or somebody else is logged in on it."""
+    UNREGISTERED = "unregistered"
+    """A device is gone, as it wished."""
+    SUBSCRIBED = "subscribed"
+    """A device has a further interest."""
+    UNSUBSCRIBED = "unsubscribed"
+    """A device has lost an interest."""
 
 
 class Count(msgspec.Struct, frozen=True):
@@ -72,7 +94,86 @@ class Opened(msgspec.Struct, frozen=True, tag=str(Subject.OPENED)):
     user: UserId
 
 
-Notice = Started | Ended | Delivered | Opened
+class Progressed(msgspec.Struct, frozen=True, tag=str(Subject.PROGRESSED)):
+    """What some devices of a platform have of a publish."""
+
+    state: Literal["sent", "failed", "delivered", "opened"]
+    platform: Platform
+    devices: tuple[str, ...]
+    """What their apps call them."""
+
+
+class Failed(msgspec.Struct, frozen=True, tag=str(Subject.FAILED)):
+    """Why some devices of a platform could not be sent a publish."""
+
+    reason: str
+    """Their gateway's word, or ours."""
+    platform: Platform
+    devices: tuple[str, ...]
+
+
+class Party(msgspec.Struct, frozen=True):
+    """A device, as those are told who know it by its name and its address."""
+
+    id: DeviceId
+    name: str
+    """What its app calls it."""
+    platform: Platform
+    user: UserId | None
+    token: str
+    """Of a browser, its endpoint."""
+    p256dh: bytes | None = None
+    auth: bytes | None = None
+
+
+class Registered(msgspec.Struct, frozen=True, tag=str(Subject.REGISTERED)):
+    """A device is new."""
+
+    device: Party
+
+
+class Changed(msgspec.Struct, frozen=True, tag=str(Subject.CHANGED)):
+    """A device has another address, or somebody else is logged in on it."""
+
+    device: Party
+
+
+class Unregistered(msgspec.Struct, frozen=True, tag=str(Subject.UNREGISTERED)):
+    """A device is gone, as it wished."""
+
+    device: Party
+
+
+class Subscribed(msgspec.Struct, frozen=True, tag=str(Subject.SUBSCRIBED)):
+    """A device has a further interest."""
+
+    device: Party
+    interest: Interest
+
+
+class Unsubscribed(msgspec.Struct, frozen=True, tag=str(Subject.UNSUBSCRIBED)):
+    """A device has lost an interest."""
+
+    device: Party
+    interest: Interest
+
+
+AboutDevice = Registered | Changed | Unregistered | Subscribed | Unsubscribed
+"""Notices of no publish."""
+
+AboutPublish = Started | Ended | Delivered | Opened | Progressed | Failed
+Notice = AboutPublish | AboutDevice
+
+ABOUT_DEVICES: Final = frozenset(
+    {
+        Subject.REGISTERED,
+        Subject.CHANGED,
+        Subject.UNREGISTERED,
+        Subject.SUBSCRIBED,
+        Subject.UNSUBSCRIBED,
+    }
+)
+"""Subjects of no publish."""
 
 
 def subject_of(notice: Notice) -> Subject:
@@ -112,13 +213,16 @@ class Facts:
     """What a call says besides its notice."""
 
     instance: InstanceId
-    publish: PublishId
+    publish: PublishId | None
+    """None if it is of no publish."""
     call: CallId
     """The same at every attempt."""
     event: str
     """A UUID that all calls about one event share."""
     made_at: datetime
     """When it happened."""
+    name: str | None = None
+    """By which name its caller finds the publish again, if it has one."""
 
 
 @dataclass(frozen=True, slots=True)

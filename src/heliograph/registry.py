@@ -6,16 +6,14 @@ was there, with its interests and its user. A person keeps at most so many devic
 and a device belongs to at most one person, until it is cleared.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.addresses import MOST_INTERESTS
 from heliograph.errors import InvalidInput, TooManyDevices, UserTaken
-from heliograph.instances import Randomness
 from heliograph.model import (
     Address,
     DeviceId,
@@ -23,23 +21,19 @@ from heliograph.model import (
     InstanceNumber,
     Interest,
     UserId,
-    WebAddress,
     gateway_of,
-    time_ordered_uuid,
 )
-from heliograph.storage import devices, instances, interests, users, vapid_keys
-from heliograph.storage.database import Database
+from heliograph.notices import (
+    Changed,
+    Registered,
+    Subject,
+    Subscribed,
+    Unregistered,
+    Unsubscribed,
+)
+from heliograph.storage import devices, interests, users
 from heliograph.storage.devices import Device
-from heliograph.storage.grouped import Grouped
-
-_MOST_TOGETHER: Final = 32
-"""Writes in one transaction: some 20 ms, for which a publish may have to wait."""
-
-_MOST_WAITING: Final = 1_000_000
-"""More than can be connected: it is for the door to say that there are too many."""
-
-Result = TypeVar("Result")
-Write = Callable[[AsyncConnection], Awaitable[Any]]
+from heliograph.writes import Tidings, Writes, bound, party
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +48,12 @@ class Registration:
 class Registry:
     """The devices, users and interests of one database. Every method is one transaction."""
 
-    def __init__(
-        self,
-        database: Database,
-        *,
-        clock: Callable[[], datetime],
-        randomness: Randomness,
-        max_devices_per_user: int,
-    ) -> None:
-        """Look at a database; nothing is read yet."""
-        self._database = database
-        self._clock = clock
-        self._randomness = randomness
+    def __init__(self, writes: Writes, *, max_devices_per_user: int) -> None:
+        """Look at the database of those writes; nothing is read yet."""
+        self._writes = writes
+        self._database = writes.database
+        self._clock = writes.clock
         self._max_devices_per_user = max_devices_per_user
-        self._together: Grouped[Write, Any] = Grouped(
-            self._write_all, most_together=_MOST_TOGETHER, most_waiting=_MOST_WAITING
-        )
 
     async def register(
         self, instance: InstanceNumber, address: Address, metadata: dict[str, Any]
@@ -81,18 +65,21 @@ class Registry:
         """
         now = self._clock()
 
-        async def write(connection: AsyncConnection) -> Registration:
-            bound = await _bound(connection, instance, address)
-            number = await devices.find_address(connection, instance, bound)
+        async def write(connection: AsyncConnection, tidings: Tidings) -> Registration:
+            at = await bound(connection, instance, address)
+            number = await devices.find_address(connection, instance, at)
             if number is None:
-                device = self._new_device_id(bound, now)
-                await devices.add(connection, instance, device, bound, metadata, now=now)
+                device = self._new_device_id(at)
+                await devices.add(connection, instance, device, at, metadata, now=now)
+                if tidings.are_of(Subject.REGISTERED):
+                    made = await devices.find(connection, instance, device)
+                    tidings.note(*[Registered(party(each)) for each in [made] if each])
                 return Registration(device, [])
-            await devices.renew(connection, number, bound, metadata, now=now)
+            await devices.renew(connection, number, at, metadata, now=now)
             known = await devices.id_of(connection, number)
             return Registration(known, await interests.of_device(connection, number))
 
-        return await self._write(write)
+        return await self._writes.tell_of(instance, write)
 
     async def find(self, instance: InstanceNumber, device: DeviceId) -> Device | None:
         """A device; None if there is none with this id."""
@@ -117,14 +104,15 @@ class Registry:
     async def unregister(self, instance: InstanceNumber, device: DeviceId) -> bool:
         """Forget a device with its interests and its user; False if there was none."""
 
-        async def write(connection: AsyncConnection) -> bool:
+        async def write(connection: AsyncConnection, tidings: Tidings) -> bool:
             found = await devices.find(connection, instance, device, lock=True)
             if found is None:
                 return False
             await devices.remove(connection, found.number)
+            tidings.note(Unregistered(party(found)))
             return True
 
-        return await self._write(write)
+        return await self._writes.tell_of(instance, write)
 
     async def restore(self, instance: InstanceNumber, device: DeviceId) -> Device | None:
         """Undo a prune; the device as it is then, without its user; None if there is none."""
@@ -132,7 +120,7 @@ class Registry:
         async def write(connection: AsyncConnection) -> Device | None:
             return await devices.restore(connection, instance, device)
 
-        return await self._write(write)
+        return await self._writes.do(write)
 
     async def set_metadata(
         self, instance: InstanceNumber, device: DeviceId, metadata: dict[str, Any]
@@ -146,7 +134,7 @@ class Registry:
             await devices.change(connection, found.number, metadata=metadata)
             return True
 
-        return await self._write(write)
+        return await self._writes.do(write)
 
     async def move(self, instance: InstanceNumber, device: DeviceId, address: Address) -> bool:
         """
@@ -158,7 +146,7 @@ class Registry:
             False if there is no such device.
         """
 
-        async def write(connection: AsyncConnection) -> bool:
+        async def write(connection: AsyncConnection, tidings: Tidings) -> bool:
             await devices.hold_address(connection, instance, address)
             # Both at once, in the order of their numbers: of two devices that swap
             # addresses at one instant each would otherwise wait for the other.
@@ -169,11 +157,12 @@ class Registry:
             holder = await devices.find_address(connection, instance, address)
             if holder is not None and holder != found.number:
                 await devices.remove(connection, holder)
-            bound = await _bound(connection, instance, address)
-            await devices.move(connection, found.number, bound, now=self._clock())
+            at = await bound(connection, instance, address)
+            await devices.move(connection, found.number, at, now=self._clock())
+            tidings.note(Changed(party(replace(found, address=at))))
             return True
 
-        return await self._write(write)
+        return await self._writes.tell_of(instance, write)
 
     async def bind_user(self, instance: InstanceNumber, device: DeviceId, user: UserId) -> bool:
         """
@@ -187,7 +176,7 @@ class Registry:
             TooManyDevices: The person has as many devices as allowed.
         """
 
-        async def write(connection: AsyncConnection) -> bool:
+        async def write(connection: AsyncConnection, tidings: Tidings) -> bool:
             found = await devices.find(connection, instance, device, lock=True)
             if found is None:
                 return False
@@ -195,13 +184,29 @@ class Registry:
                 return True
             if found.user is not None:
                 raise UserTaken("another user is logged in on this device")
-            number = await users.obtain(connection, instance, user, now=self._clock())
-            if await users.devices_of(connection, number) >= self._max_devices_per_user:
-                raise TooManyDevices(self._max_devices_per_user)
-            await devices.change(connection, found.number, user_number=number)
+            await self.log_in(connection, instance, found.number, user)
+            tidings.note(Changed(party(replace(found, user=user))))
             return True
 
-        return await self._write(write)
+        return await self._writes.tell_of(instance, write)
+
+    async def log_in(
+        self,
+        connection: AsyncConnection,
+        instance: InstanceNumber,
+        device: DeviceNumber,
+        user: UserId,
+    ) -> None:
+        """
+        Log a person in on a device, whoever was before, as part of a transaction.
+
+        Raises:
+            TooManyDevices: The person has as many devices as allowed.
+        """
+        number = await users.obtain(connection, instance, user, now=self._clock())
+        if await users.devices_of(connection, number) >= self._max_devices_per_user:
+            raise TooManyDevices(self._max_devices_per_user)
+        await devices.change(connection, device, user_number=number)
 
     async def delete_user(self, instance: InstanceNumber, user: UserId) -> int:
         """Forget a person and all of their devices; how many devices that were."""
@@ -231,16 +236,19 @@ class Registry:
         if len(wanted) > MOST_INTERESTS:
             raise InvalidInput("interests", f"a device can have at most {MOST_INTERESTS}")
 
-        async def write(connection: AsyncConnection) -> bool:
+        async def write(connection: AsyncConnection, tidings: Tidings) -> bool:
             found = await devices.find(connection, instance, device, lock=True)
             if found is None:
                 return False
             present = set(await interests.of_device(connection, found.number))
             await interests.remove(connection, found.number, present - wanted)
             await interests.add(connection, instance, found.number, wanted - present)
+            them = party(found)
+            tidings.note(*[Unsubscribed(them, name) for name in sorted(present - wanted)])
+            tidings.note(*[Subscribed(them, name) for name in sorted(wanted - present)])
             return True
 
-        return await self._write(write)
+        return await self._writes.tell_of(instance, write)
 
     async def add_interest(
         self, instance: InstanceNumber, device: DeviceId, name: Interest
@@ -252,7 +260,7 @@ class Registry:
             InvalidInput: It would be the 5,001st.
         """
 
-        async def write(connection: AsyncConnection) -> bool:
+        async def write(connection: AsyncConnection, tidings: Tidings) -> bool:
             found = await devices.find(connection, instance, device, lock=True)
             if found is None:
                 return False
@@ -261,56 +269,28 @@ class Registry:
             if await interests.count(connection, found.number) >= MOST_INTERESTS:
                 raise InvalidInput("interests", f"a device can have at most {MOST_INTERESTS}")
             await interests.add(connection, instance, found.number, [name])
+            tidings.note(Subscribed(party(found), name))
             return True
 
-        return await self._write(write)
+        return await self._writes.tell_of(instance, write)
 
     async def remove_interest(
         self, instance: InstanceNumber, device: DeviceId, name: Interest
     ) -> bool:
         """Unsubscribe a device from an interest; False if there is no such device."""
 
-        async def write(connection: AsyncConnection) -> bool:
+        async def write(connection: AsyncConnection, tidings: Tidings) -> bool:
             found = await devices.find(connection, instance, device, lock=True)
             if found is None:
                 return False
+            if tidings.are_of(Subject.UNSUBSCRIBED) and await interests.has(
+                connection, found.number, name
+            ):
+                tidings.note(Unsubscribed(party(found), name))
             await interests.remove(connection, found.number, [name])
             return True
 
-        return await self._write(write)
+        return await self._writes.tell_of(instance, write)
 
-    async def _write(self, write: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
-        """
-        One transaction; where only one can be at a time, with others that wait for it.
-
-        A write has changed nothing when it raises an error of ours.
-        """
-        if self._database.is_shared:
-            async with self._database.write() as connection:
-                return await write(connection)
-        result: Result = await self._together.add(write)
-        return result
-
-    async def _write_all(self, writes: Sequence[Write]) -> Sequence[Any]:
-        results: list[Any] = []
-        async with self._database.write() as connection:
-            for write in writes:
-                try:
-                    results.append(await write(connection))
-                except (InvalidInput, TooManyDevices, UserTaken) as problem:
-                    results.append(problem)
-        return results
-
-    def _new_device_id(self, address: Address, now: datetime) -> DeviceId:
-        unique = time_ordered_uuid(now, self._randomness(10))
-        return DeviceId(f"{gateway_of(address)}-{unique}")
-
-
-async def _bound(
-    connection: AsyncConnection, instance: InstanceNumber, address: Address
-) -> Address:
-    """A browser's address with the VAPID pair it was made with; any other as it is."""
-    if not isinstance(address, WebAddress) or address.vapid_key is not None:
-        return address
-    await instances.keep(connection, instance)  # its older pairs go while its keys rotate
-    return replace(address, vapid_key=await vapid_keys.current(connection, instance))
+    def _new_device_id(self, address: Address) -> DeviceId:
+        return DeviceId(f"{gateway_of(address)}-{self._writes.new_id()}")

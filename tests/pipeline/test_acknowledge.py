@@ -24,7 +24,7 @@ def ear(workshop: Workshop) -> Acknowledge:
 async def listening(workshop: Workshop) -> Instance:
     made = await workshop.instance()
     await workshop.webhooks.create(
-        made, "beams", "https://hooks.example.com/", subjects=set(Subject) - {Subject.ENDED}
+        made, "beams", "https://hooks.example.com/", subjects={Subject.DELIVERED, Subject.OPENED}
     )
     found = await workshop.instances.find(made.id)
     assert found is not None

@@ -582,12 +582,12 @@ async def test_a_strangers_refusal_is_about_the_stranger(
     assert [expected] == await work.run(Gateway.WEB)
 
 
-async def test_a_gateway_without_a_message_refuses(workshop: Workshop) -> None:
+async def test_a_gateway_without_a_message_rejects(workshop: Workshop) -> None:
     """A batch whose publish has nothing for its gateway sends nothing."""
     client = always(OK)
     work = await errand(workshop, client)
     work.publish = replace(work.publish, messages=Messages())
 
     for gateway in Gateway:
-        assert [Refused] == [type(each) for each in await work.run(gateway)]
+        assert [Rejected] == [type(each) for each in await work.run(gateway)]
     assert [] == client.sent

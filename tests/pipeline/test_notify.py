@@ -37,7 +37,7 @@ async def shop_with_hook(workshop: Workshop) -> Instance:
     """An instance that is told of everything."""
     made = await workshop.instance()
     await workshop.webhooks.create(
-        made, "beams", "https://hooks.example.com/", subjects=set(Subject)
+        made, "beams", "https://hooks.example.com/", subjects={Subject.STARTED, Subject.ENDED}
     )
     found = await workshop.instances.find(made.id)
     assert found is not None

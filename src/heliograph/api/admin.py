@@ -4,7 +4,7 @@ Our own API, for the operator: ``/admin/v1``.
 Every request bears the admin token; without one in the settings there is no API.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -44,6 +44,7 @@ from heliograph.model import (
     PublishId,
     Target,
     ToInterests,
+    ToMatching,
     ToUsers,
     UserId,
 )
@@ -460,3 +461,11 @@ def _describe_target(target: Target) -> dict[str, list[str]]:
             return {"users": list(users)}
         case ToInterests(interests=interests):
             return {"interests": list(interests)}
+        case ToMatching(devices=devices, users=users, interests=interests, platforms=platforms):
+            kinds: dict[str, Sequence[Any] | None] = {
+                "devices": devices,
+                "users": users,
+                "interests": interests,
+                "platforms": platforms,
+            }
+            return {kind: list(names) for kind, names in kinds.items() if names is not None}

@@ -44,7 +44,7 @@ async def read_object(request: Request, *, most_bytes: int) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Problem(400, "Bad request", "The body is not a JSON object")
     # As many levels need as many brackets: few bodies have to be looked through.
-    if body.count(b"{") + body.count(b"[") > DEEPEST and not _is_shallow(value):
+    if body.count(b"{") + body.count(b"[") > DEEPEST and not is_shallow(value):
         raise Problem(
             400, "Bad request", f"The body is nested too deeply: at most {DEEPEST} levels"
         )
@@ -60,7 +60,8 @@ async def _read(request: Request, most_bytes: int) -> bytes:
     return bytes(body)
 
 
-def _is_shallow(value: object) -> bool:
+def is_shallow(value: object) -> bool:
+    """Whether a JSON value has no more levels of nesting than we take."""
     level: list[object] = [value]
     for _ in range(DEEPEST):
         level = [

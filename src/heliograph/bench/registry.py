@@ -45,6 +45,7 @@ from heliograph.registry import Registry
 from heliograph.storage import devices
 from heliograph.storage.database import SQLITE, Database
 from heliograph.wire.seal import Seal
+from heliograph.writes import Writes
 
 DEVICES: Final = (10_000, 100_000, 1_000_000, 10_000_000)
 CALLS: Final = 200
@@ -128,7 +129,8 @@ class Subject:
         self._instance = instance
         self.size = size
         self._registry = Registry(
-            database, clock=now, randomness=secrets.token_bytes, max_devices_per_user=1_000
+            Writes(database, clock=now, randomness=secrets.token_bytes),
+            max_devices_per_user=1_000,
         )
         self._accept = Accept(
             database,

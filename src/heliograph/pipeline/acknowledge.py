@@ -27,7 +27,7 @@ from heliograph.model import (
     UserId,
     derived_uuid,
 )
-from heliograph.notices import Delivered, Opened, Subject, WebhookNumber
+from heliograph.notices import Delivered, Opened, Progressed, Subject, WebhookNumber
 from heliograph.pipeline import notify
 from heliograph.queue.contract import Queue
 from heliograph.storage import occupants, publishes, receipts
@@ -38,6 +38,7 @@ from heliograph.storage.insertion import MOST_ROWS
 from heliograph.storage.occupants import Occupied
 from heliograph.storage.publishes import Sketch
 from heliograph.storage.receipts import Receipt, What
+from heliograph.storage.telling import tell, told_of
 from heliograph.storage.work import Call
 
 MOST_WAITING: Final = 20_000
@@ -176,20 +177,25 @@ async def _tell(
 ) -> Sequence[Call]:
     """Tell webhooks of what people to whom a publish was addressed have, or have opened."""
     subject, new = _SUBJECTS[what], list[New]()
+    made: list[Call] = []
     wanted: dict[InstanceNumber, list[WebhookNumber]] = {}
     for each in news:
         instance, target, user = each.said.instance, each.sketch.target, each.user
+        if Subject.PROGRESSED in instance.subjects:
+            notice = Progressed(what, each.device.platform, (each.device.name,))
+            of = instance.number, each.sketch.number
+            made += await notify.tell_all(connection, *of, [notice], now=now)
         if subject not in instance.subjects or user is None:
             continue
         if not isinstance(target, ToUsers) or user not in target.users:
             continue
         if instance.number not in wanted:
-            found = await notify.told_of(connection, instance.number, subject)
+            found = await told_of(connection, instance.number, subject)
             wanted[instance.number] = found
         event = derived_uuid(subject, *map(int, each.key))
-        notice = Delivered(user) if what == "delivered" else Opened(user)
+        said = Delivered(user) if what == "delivered" else Opened(user)
         new += [
-            New(instance.number, each.sketch.number, webhook, notice, event)
+            New(instance.number, each.sketch.number, webhook, said, event)
             for webhook in wanted[instance.number]
         ]
-    return await notify.tell(connection, new, now=now)
+    return [*made, *await tell(connection, new, now=now)]

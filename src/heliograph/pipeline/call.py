@@ -96,7 +96,7 @@ class Caller:
             hook: WebhookRow | OwnHookRow | None = None
             if row is not None and row.webhook is not None:
                 hook = await webhooks.find(connection, row.webhook)
-            elif row is not None:
+            elif row is not None and row.publish is not None:
                 hook = await webhooks.own_of(connection, row.publish)
         if row is None or hook is None:
             return await self._drop(work)
@@ -121,9 +121,12 @@ class Caller:
         instance = await self._instances.find_numbered(row.instance)
         if instance is None:
             return None
-        facts = Facts(instance.id, row.publish_id, row.id, row.event_id, row.made_at)
+        facts = Facts(
+            instance.id, row.publish_id, row.id, row.event_id, row.made_at, row.publish_name
+        )
         dialect = self._dialects[hook.dialect]
         if isinstance(hook, OwnHookRow):
+            assert row.publish_id is not None  # noqa: S101  (whose own it is)
             own = self._webhooks.own_opened(instance, row.publish_id, hook)
             return _Addressed(dialect.to_own_hook(row.notice, facts, own), own.url, None)
         webhook = self._webhooks.opened(instance, hook)

@@ -20,6 +20,7 @@ from heliograph.gateways.contract import (
     Interrupted,
     Outcome,
     Refused,
+    Rejected,
     Sent,
     Suspect,
     Unavailable,
@@ -27,11 +28,21 @@ from heliograph.gateways.contract import (
 from heliograph.instances import Instance
 from heliograph.logs import Event
 from heliograph.logs import get as log
-from heliograph.model import DeviceNumber, FcmCredentials, Gateway
+from heliograph.model import (
+    ApnsMessage,
+    DeviceNumber,
+    FcmCredentials,
+    FcmMessage,
+    Gateway,
+    Message,
+    WebMessage,
+)
 from heliograph.pipeline.couriers.apns import ApnsCourier
 from heliograph.pipeline.couriers.contract import Courier, Outcomes, Parcel
 from heliograph.pipeline.couriers.fcm import FcmCourier
 from heliograph.pipeline.couriers.web import WebCourier
+from heliograph.pipeline.couriers.website import OfItsOwn
+from heliograph.pipeline.editions import editions
 from heliograph.pipeline.replies import Replies
 from heliograph.storage.devices import Recipient
 from heliograph.storage.publishes import Publish
@@ -100,10 +111,14 @@ class Deliver:
 
         When, and with which status, is noted in ``replies``.
         """
-        courier = self._courier(publish, instance, gateway)
-        if isinstance(courier, Refused):
-            return dict.fromkeys((device.number for device in devices), courier)
-        return await self.carry(courier, devices, replies)
+        outcomes: Outcomes = {}
+        for message, some in editions(publish.messages, gateway, devices):
+            courier = self._courier(publish, instance, gateway, message)
+            if isinstance(courier, Refused | Rejected):
+                outcomes |= dict.fromkeys((device.number for device in some), courier)
+            else:
+                outcomes |= await self.carry(courier, some, replies)
+        return outcomes
 
     async def carry(
         self, courier: Courier, devices: Sequence[Recipient], replies: Replies | None = None
@@ -129,18 +144,24 @@ class Deliver:
             outcomes[device.number] = _given_up(outcomes[device.number])
         return outcomes
 
-    def _courier(self, publish: Publish, instance: Instance, gateway: Gateway) -> Courier | Refused:
-        message = getattr(publish.messages, gateway)
+    def _courier(
+        self, publish: Publish, instance: Instance, gateway: Gateway, message: Message | None
+    ) -> Courier | Refused | Rejected:
         age = self._clock() - publish.accepted_at
-        match gateway:
-            case Gateway.APNS if message is not None and instance.apns is not None:
+        match message:
+            case ApnsMessage() if message is publish.messages.safari and instance.website:
+                website = ApnsCourier(
+                    publish.id, message, instance.website, tokens=self._provider_tokens
+                )
+                return OfItsOwn(website)
+            case ApnsMessage() if instance.apns is not None:
                 return ApnsCourier(
                     publish.id,
                     message,
                     instance.apns,
                     tokens=self._provider_tokens,
                 )
-            case Gateway.FCM if message is not None and instance.fcm is not None:
+            case FcmMessage() if instance.fcm is not None:
                 return FcmCourier(
                     fcm.aged(message, age),
                     instance.fcm,
@@ -149,15 +170,17 @@ class Deliver:
                     clock=self._clock,
                     sleep=self._sleep,
                 )
-            case Gateway.WEB if message is not None:
+            case WebMessage():
                 return WebCourier(
                     webpush.aged(message, age),
                     instance.vapid_of,
                     encryption=self._encryption,
                     tokens=self._vapid_tokens,
                 )
+            case None:
+                return Rejected("NothingForPlatform")
             case _:
-                return Refused(f"No{gateway.capitalize()}Credentials" if message else "NoMessage")
+                return Refused(f"No{gateway.capitalize()}Credentials")
 
     def _pace(self, credentials: FcmCredentials) -> Pace:
         project = f"{credentials.endpoint}/{credentials.service_account.project_id}"

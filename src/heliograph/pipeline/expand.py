@@ -72,8 +72,9 @@ async def expand(
                 attempt=1,
                 due_at=now,
                 sort=sort,
-                expires_at=expires_at(
-                    getattr(publish.messages, gateway), accepted_at=publish.accepted_at
+                expires_at=max(
+                    expires_at(each, accepted_at=publish.accepted_at)
+                    for each in publish.messages.all_of(gateway)
                 ),
             )
             for (gateway, environment), numbers in lanes(page).items()

@@ -6,18 +6,40 @@ call is a piece of work like any other (``call.py`` makes it). A publish that no
 watches costs nothing here.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from heliograph.model import InstanceNumber, PublishNumber, ToUsers, UserId, derived_uuid
-from heliograph.notices import Count, Ended, Started, Subject, WebhookNumber
-from heliograph.storage import calls, outcomes, publishes, reached, webhooks, work
+from heliograph.model import (
+    DeviceNumber,
+    End,
+    InstanceNumber,
+    Platform,
+    PublishNumber,
+    ToUsers,
+    UserId,
+    derived_uuid,
+)
+from heliograph.notices import (
+    Count,
+    Ended,
+    Failed,
+    Progressed,
+    Started,
+    Subject,
+    WebhookNumber,
+    subject_of,
+)
+from heliograph.storage import calls, occupants, outcomes, publishes, reached, webhooks, work
 from heliograph.storage.calls import New
-from heliograph.storage.insertion import MOST_ROWS
 from heliograph.storage.publishes import Publish
+from heliograph.storage.telling import tell, told_of
 from heliograph.storage.work import Call
+
+State = Literal["sent", "failed", "delivered", "opened"]
 
 
 async def started(
@@ -66,21 +88,71 @@ async def if_over(
     )
 
 
-async def told_of(
-    connection: AsyncConnection, instance: InstanceNumber, subject: Subject
-) -> list[WebhookNumber]:
-    """The webhooks of an instance that are told of a subject; none goes before they are."""
-    await webhooks.keep(connection, instance)
-    every = await webhooks.of_instance(connection, instance)
-    return [each.number for each in every if subject in each.subjects]
+async def progressed(
+    connection: AsyncConnection,
+    publish: PublishNumber,
+    instance: InstanceNumber,
+    subjects: frozenset[Subject],
+    ends: Mapping[DeviceNumber, End],
+    reasons: Mapping[DeviceNumber, str],
+    *,
+    now: datetime,
+) -> Sequence[Call]:
+    """
+    Tell webhooks how deliveries have ended, device by device; the work that this is.
+
+    Args:
+        connection: The transaction.
+        publish: What was delivered.
+        instance: Whose.
+        subjects: What its webhooks are told of, all of them together.
+        ends: How it ended for some devices, none of them twice.
+        reasons: Why, for those who were not sent it.
+        now: When.
+    """
+    known = await occupants.named(connection, list(ends))
+    of_states: dict[tuple[State, Platform], list[str]] = defaultdict(list)
+    of_reasons: dict[tuple[str, Platform], list[str]] = defaultdict(list)
+    for number, end in ends.items():
+        if number not in known or end == "cancelled":
+            continue
+        name, platform = known[number]
+        of_states["sent" if end == "sent" else "failed", platform].append(name)
+        if end != "sent":
+            of_reasons[reasons.get(number, end), platform].append(name)
+    notices: list[Progressed | Failed] = []
+    if Subject.PROGRESSED in subjects:
+        notices += [Progressed(*key, tuple(names)) for key, names in of_states.items()]
+    if Subject.FAILED in subjects:
+        notices += [Failed(*key, tuple(names)) for key, names in of_reasons.items()]
+    return await tell_all(connection, instance, publish, notices, now=now)
 
 
-async def tell(connection: AsyncConnection, new: Sequence[New], *, now: datetime) -> Sequence[Call]:
-    """Have calls made, any number of them; the work that they are."""
-    made: list[Call] = []
-    for start in range(0, len(new), MOST_ROWS):
-        made += await calls.add_all(connection, new[start : start + MOST_ROWS], now=now)
-    return made
+async def tell_all(
+    connection: AsyncConnection,
+    instance: InstanceNumber,
+    publish: PublishNumber,
+    notices: Sequence[Progressed | Failed],
+    *,
+    now: datetime,
+) -> Sequence[Call]:
+    """Tell every webhook that wants to know; the work that this is."""
+    told = {
+        subject: await told_of(connection, instance, subject)
+        for subject in {subject_of(each) for each in notices}
+    }
+    new = [
+        New(instance, publish, webhook, notice, _event(publish, notice))
+        for notice in notices
+        for webhook in told[subject_of(notice)]
+    ]
+    return await tell(connection, new, now=now)
+
+
+def _event(publish: PublishNumber, notice: Progressed | Failed) -> str:
+    """The same for the same devices: no notice is made twice of one batch."""
+    what = notice.state if isinstance(notice, Progressed) else notice.reason
+    return derived_uuid(subject_of(notice), int(publish), what, notice.platform, notice.devices)
 
 
 async def _ended(connection: AsyncConnection, publish: Publish) -> Ended:

@@ -17,6 +17,7 @@ from typing import Final, Literal
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.model import DeviceNumber, End, Environment, Sort, UserId
+from heliograph.notices import Subject
 from heliograph.pipeline import notify
 from heliograph.pipeline.alike import different
 from heliograph.pipeline.breaker import Tally
@@ -35,6 +36,9 @@ _Waiting = dict[tuple[datetime, int], list[DeviceNumber]]
 
 _PLAIN: Final = Over("sent")
 """The verdict from which nothing follows but a count."""
+
+
+_OF_EACH_DEVICE: Final = frozenset({Subject.PROGRESSED, Subject.FAILED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ async def settle(
     change: Change | None = None,
     dice: float = 0.5,
     users: Mapping[DeviceNumber, UserId] | None = None,
+    subjects: frozenset[Subject] = frozenset(),
 ) -> Settlement | None:
     """
     Store what came of a batch, in one transaction.
@@ -78,6 +83,7 @@ async def settle(
         change: What it told of its lane; None if that goes on as it did.
         dice: A random number from 0 up to 1, for when a lane that is paused is tried.
         users: Whose devices they were when they were sent to, if the publish is watched.
+        subjects: What the webhooks of its instance are told of.
 
     Returns:
         None, and nothing is stored, if somebody else has settled it already.
@@ -97,10 +103,20 @@ async def settle(
             again = {}
         made = await _repeat(connection, batch, again)
         is_watched = await publishes.add_ends(connection, batch.publish, ends, batch.gateway)
-        told: Sequence[Call] = []
+        told: list[Call] = []
+        if subjects & _OF_EACH_DEVICE:
+            told += await notify.progressed(
+                connection,
+                batch.publish,
+                batch.instance,
+                subjects,
+                {number: each.end for number, each in verdicts.items() if isinstance(each, Over)},
+                _reasons(special),
+                now=now,
+            )
         if is_watched:
             await reached.note(connection, batch.publish, _reached(users or {}, verdicts))
-            told = await notify.if_over(connection, batch.publish, now=now)
+            told += await notify.if_over(connection, batch.publish, now=now)
         pruning = await prune(
             connection,
             batch,

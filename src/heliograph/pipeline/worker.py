@@ -17,11 +17,13 @@ from heliograph.instances import Instances
 from heliograph.logs import Event
 from heliograph.logs import get as log
 from heliograph.metrics import Metrics
-from heliograph.model import DeviceNumber, Sort, ToUsers, UserId
+from heliograph.model import DeviceNumber, Message, Sort, ToUsers, UserId
+from heliograph.notices import Subject
 from heliograph.pipeline.breaker import Tally
 from heliograph.pipeline.call import Caller
 from heliograph.pipeline.cancel import PUBLISH_CANCELLED
 from heliograph.pipeline.deliver import Deliver
+from heliograph.pipeline.editions import editions
 from heliograph.pipeline.expand import expand, finish
 from heliograph.pipeline.hands import Hands
 from heliograph.pipeline.lanes import Ask, Change, Stop, Streaks, judge_probe
@@ -73,6 +75,8 @@ class _Delivered:
     """What it tells of its lane."""
     users: Mapping[DeviceNumber, UserId] = field(default_factory=dict)
     """Whose devices they were, if somebody is to be told when the publish is over."""
+    subjects: frozenset[Subject] = frozenset()
+    """What the webhooks of its instance are told of."""
 
 
 class Worker:
@@ -266,6 +270,7 @@ class Worker:
                     change=found.change,
                     dice=self._dice(),
                     users=found.users,
+                    subjects=found.subjects,
                 ),
             )
         if settlement is None:
@@ -300,39 +305,55 @@ class Worker:
     async def _delivered(self, batch: Batch, publish: Publish, replies: Replies) -> _Delivered:
         """Deliver what is still worth delivering; a verdict for each device, and on the lane."""
         numbers = cast("list[DeviceNumber]", batch.devices.tolist())
-        deadline = expires_at(
-            getattr(publish.messages, batch.gateway), accepted_at=publish.accepted_at
+        deadline = max(
+            expires_at(each, accepted_at=publish.accepted_at)
+            for each in publish.messages.all_of(batch.gateway)
         )
         over = self._over(batch, publish, deadline)
-        instance = None if over else await self._instances.find_numbered(batch.instance)
-        if instance is None:
+        instance = await self._instances.find_numbered(batch.instance)
+        if over or instance is None:
             end = over or Over("cancelled", "InstanceDeleted")
             return _Delivered(
                 dict.fromkeys(numbers, end),
                 change=Ask() if _is_probe(batch) else None,
                 users=await self._users_on(publish, numbers),
+                subjects=instance.subjects if instance else frozenset(),
             )
         async with self._database.read() as connection:
             present = await devices.still_addressed(
                 connection, batch.instance, publish.target, batch.gateway, batch.devices
             )
         users = await self._users_on(publish, [each.number for each in present])
+        parts = [
+            (some, self._deadline(publish, message, deadline))
+            for message, some in editions(publish.messages, batch.gateway, present)
+        ]
+        late = [some for some, until in parts if self._is_expired(batch, publish, until)]
+        expired = {each.number for some in late for each in some}
+        if expired:
+            present = [each for each in present if each.number not in expired]
         await self._let_small_ones_pass(batch)
         outcomes = await self._deliver.deliver(publish, instance, batch.gateway, present, replies)
         answers = outcomes.values()
         change = (
             judge_probe(answers) if _is_probe(batch) else self._streaks.judge(batch.lane, answers)
         )
-        decided = verdicts(
-            outcomes,
-            attempt=batch.attempt,
-            expires_at=deadline,
-            now=self._clock(),
-            dice=self._dice(),
-            is_held=isinstance(change, Stop),
-        )
+        decided: dict[DeviceNumber, Verdict] = dict.fromkeys(expired, Over("expired"))
+        for some, until in parts:
+            own = outcomes
+            if len(parts) > 1:
+                own = {each.number: outcomes[each.number] for each in some if each.number in own}
+            decided |= verdicts(
+                own,
+                attempt=batch.attempt,
+                expires_at=until,
+                now=self._clock(),
+                dice=self._dice(),
+                is_held=isinstance(change, Stop),
+            )
         others: Verdict = Over("cancelled", "NoLongerAddressed")
-        return _Delivered(dict.fromkeys(numbers, others) | decided, outcomes, change, users)
+        told = dict.fromkeys(numbers, others) | decided
+        return _Delivered(told, outcomes, change, users, instance.subjects)
 
     async def _users_on(
         self, publish: Publish, numbers: Sequence[DeviceNumber]
@@ -349,14 +370,17 @@ class Worker:
             return Over("cancelled", PUBLISH_CANCELLED)
         if batch.errand is Errand.EXPIRE:
             return Over("expired", LANE_PAUSED)
-        if is_expired(
-            deadline,
-            accepted_at=publish.accepted_at,
-            attempt=batch.attempt,
-            now=self._clock(),
-        ):
-            return Over("expired")
-        return None
+        return Over("expired") if self._is_expired(batch, publish, deadline) else None
+
+    def _is_expired(self, batch: Batch, publish: Publish, end: datetime) -> bool:
+        return is_expired(
+            end, accepted_at=publish.accepted_at, attempt=batch.attempt, now=self._clock()
+        )
+
+    @staticmethod
+    def _deadline(publish: Publish, message: Message | None, latest: datetime) -> datetime:
+        """From when on one edition is worth nothing; where there is none, that of the others."""
+        return latest if message is None else expires_at(message, accepted_at=publish.accepted_at)
 
     async def _report_lanes(self) -> None:
         async with self._database.read() as connection:

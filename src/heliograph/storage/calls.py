@@ -28,7 +28,7 @@ from heliograph.storage import work
 from heliograph.storage.columns import Instant
 from heliograph.storage.insertion import Insertion
 from heliograph.storage.lanes import CALL_LANES
-from heliograph.storage.tables import call_attempts, calls, publishes
+from heliograph.storage.tables import call_attempts, calls, publishes, requests
 from heliograph.storage.work import Call
 
 
@@ -53,7 +53,8 @@ class New:
     """A call that is about to be kept."""
 
     instance: InstanceNumber
-    publish: PublishNumber
+    publish: PublishNumber | None
+    """None: it is about a device."""
     webhook: WebhookNumber | None
     """None: the publish's own hook."""
     notice: Notice
@@ -67,8 +68,11 @@ class CallRow:
     number: CallNumber
     id: CallId
     instance: InstanceNumber
-    publish: PublishNumber
-    publish_id: PublishId
+    publish: PublishNumber | None
+    """None: it is about a device."""
+    publish_id: PublishId | None
+    publish_name: str | None
+    """By which its caller finds it again, if it has one."""
     webhook: WebhookNumber | None
     notice: Notice
     event_id: str
@@ -95,7 +99,7 @@ async def add_all(
     """Keep calls, 1 to 256, and ask for them to be made; the work that they are."""
     made_at = Instant.written(now)
     ids = {
-        derived_uuid("call", each.event_id, each.webhook or "own", int(each.publish)): each
+        derived_uuid("call", each.event_id, each.webhook or "own", int(each.publish or 0)): each
         for each in new
     }
     added = await _INSERTION.add(
@@ -261,7 +265,7 @@ async def _ask_anew(
     )
     asked = []
     for number, owner, of, webhook in rows:
-        instance, publish = InstanceNumber(owner), PublishNumber(of)
+        instance, publish = InstanceNumber(owner), None if of is None else PublishNumber(of)
         lane = _lane(instance, publish, webhook)
         asked.append(Call(WorkNumber(0), publish, instance, CallNumber(number), lane, attempt=1))
     return await work.add_calls(connection, asked, due_at=now) if asked else []
@@ -290,9 +294,9 @@ def _work_of(number: CallNumber, new: New) -> Call:
     )
 
 
-def _lane(instance: InstanceNumber, publish: PublishNumber, webhook: int | None) -> CallLane:
+def _lane(instance: InstanceNumber, publish: PublishNumber | None, webhook: int | None) -> CallLane:
     """Each webhook has its lane, and so has each publish's own hook; few share one."""
-    return CallLane(instance, (publish if webhook is None else webhook) % CALL_LANES)
+    return CallLane(instance, ((publish or 0) if webhook is None else webhook) % CALL_LANES)
 
 
 _notices: Final = msgspec.json.Encoder()
@@ -306,8 +310,10 @@ _INSERTION: Final = Insertion(
 
 
 def _query() -> Select[Any]:
-    return select(calls, publishes.c.id.label("publish_id")).join(
-        publishes, publishes.c.number == calls.c.publish_number
+    return (
+        select(calls, publishes.c.id.label("publish_id"), requests.c.name.label("publish_name"))
+        .outerjoin(publishes, publishes.c.number == calls.c.publish_number)
+        .outerjoin(requests, requests.c.publish_number == calls.c.publish_number)
     )
 
 
@@ -316,8 +322,9 @@ def _read(row: Row[Any]) -> CallRow:
         number=CallNumber(row.number),
         id=CallId(row.id),
         instance=InstanceNumber(row.instance_number),
-        publish=PublishNumber(row.publish_number),
-        publish_id=PublishId(row.publish_id),
+        publish=None if row.publish_number is None else PublishNumber(row.publish_number),
+        publish_id=None if row.publish_id is None else PublishId(row.publish_id),
+        publish_name=row.publish_name,
         webhook=None if row.webhook_number is None else WebhookNumber(row.webhook_number),
         notice=_read_notice.decode(row.notice),
         event_id=row.event_id,

@@ -32,6 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.model import (
+    USUAL_PLATFORM,
     Address,
     ApnsAddress,
     DeviceId,
@@ -40,8 +41,10 @@ from heliograph.model import (
     FcmAddress,
     Gateway,
     InstanceNumber,
+    Platform,
     Target,
     ToInterests,
+    ToMatching,
     ToUsers,
     UserId,
     VapidKeyNumber,
@@ -80,6 +83,15 @@ class Device:
     """When its address was last given to us, which proves that it was alive then."""
     prune: Prune | None = None
     """Why it is out of service; None if it lives."""
+    name: str | None = None
+    """What its own app calls it; None where that is left to us."""
+    platform: Platform = Platform.IOS
+    """What kind of app it is; its gateway's usual one if it did not say."""
+
+    @property
+    def own_name(self) -> str:
+        """What its app knows it by."""
+        return self.id if self.name is None else self.name
 
 
 class ApnsRecipient(NamedTuple):
@@ -89,6 +101,7 @@ class ApnsRecipient(NamedTuple):
     token: str
     topic: str | None
     environment: Environment | str | None
+    platform: str | None = None
 
 
 class FcmRecipient(NamedTuple):
@@ -96,6 +109,7 @@ class FcmRecipient(NamedTuple):
 
     number: DeviceNumber
     token: str
+    platform: str | None = None
 
 
 class WebRecipient(NamedTuple):
@@ -106,6 +120,7 @@ class WebRecipient(NamedTuple):
     p256dh: bytes
     auth: bytes
     vapid_key: VapidKeyNumber | None
+    platform: str | None = None
 
     @property
     def address(self) -> WebAddress:
@@ -116,15 +131,17 @@ class WebRecipient(NamedTuple):
 Recipient = ApnsRecipient | FcmRecipient | WebRecipient
 
 
-def recipient(number: DeviceNumber, address: Address) -> Recipient:
+def recipient(
+    number: DeviceNumber, address: Address, platform: Platform | None = None
+) -> Recipient:
     """What delivery needs to know of a device at an address."""
     match address:
         case ApnsAddress(token=token, topic=topic, environment=environment):
-            return ApnsRecipient(number, token, topic, environment)
+            return ApnsRecipient(number, token, topic, environment, platform)
         case FcmAddress(token=token):
-            return FcmRecipient(number, token)
+            return FcmRecipient(number, token, platform)
         case WebAddress(endpoint=endpoint, p256dh=p256dh, auth=auth, vapid_key=key):
-            return WebRecipient(number, endpoint, p256dh, auth, key)
+            return WebRecipient(number, endpoint, p256dh, auth, key, platform)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +185,15 @@ async def find_any(
 ) -> Device | None:
     """The device with this id, living or pruned; None if there is none."""
     row = (await connection.execute(_every(instance).where(devices.c.id == device))).first()
+    return None if row is None else _read(row)
+
+
+async def find_numbered(connection: AsyncConnection, number: DeviceNumber) -> Device | None:
+    """The device with this number, living or pruned; None if there is none."""
+    query = select(devices, users.c.id.label("user_id")).outerjoin(
+        users, users.c.number == devices.c.user_number
+    )
+    row = (await connection.execute(query.where(devices.c.number == number))).first()
     return None if row is None else _read(row)
 
 
@@ -272,15 +298,21 @@ async def page(
     user: UserId | None = None,
     pruned: bool = False,
     after: DeviceNumber = DeviceNumber(0),
+    offset: int = 0,
     limit: int,
+    wanted: Iterable[ColumnElement[bool]] = (),
 ) -> Sequence[Device]:
-    """Living devices, or pruned ones, in the order they were made, those after a number."""
+    """
+    Living devices, or pruned ones, in the order they were made, those after a number.
+
+    Those for which all that is wanted holds, without so many of the first.
+    """
     which = devices.c.pruned_at.is_not(None) if pruned else devices.c.pruned_at.is_(None)
-    query = _every(instance).where(which, devices.c.number > after)
+    query = _every(instance).where(which, devices.c.number > after, *wanted)
     if user is not None:
         query = query.where(users.c.id == user)
-    rows = await connection.execute(query.order_by(devices.c.number).limit(limit))
-    return [_read(row) for row in rows]
+    query = query.order_by(devices.c.number).offset(offset or None).limit(limit)
+    return [_read(row) for row in await connection.execute(query)]
 
 
 async def walk(
@@ -311,8 +343,9 @@ async def add(
     metadata: dict[str, Any],
     *,
     now: datetime,
+    **more: Any,
 ) -> DeviceNumber:
-    """Keep a new device; its number."""
+    """Keep a new device, with more columns if need be; its number."""
     number = await connection.scalar(
         insert(devices)
         .values(
@@ -322,6 +355,7 @@ async def add(
             created_at=now,
             registered_at=now,
             **columns(address),
+            **more,
         )
         .returning(devices.c.number)
     )
@@ -566,6 +600,8 @@ def _walks(instance: InstanceNumber, target: Target, *, after: int) -> list[Sele
     """
     walk = select(devices.c.number, devices.c.gateway, devices.c.environment)
     match target:
+        case ToMatching():
+            return [_walk_matching(walk, instance, target)]
         case ToUsers(users=names):
             return [
                 walk.join(users, users.c.number == devices.c.user_number)
@@ -590,6 +626,8 @@ def _is_addressed(
 ) -> ColumnElement[bool]:
     """Whether a device is of a target; ``among`` narrows the search."""
     match target:
+        case ToMatching():
+            return and_(devices.c.instance_number == instance, *_conditions(instance, target))
         case ToUsers(users=names):
             people = select(users.c.number).where(
                 users.c.instance_number == instance, users.c.id.in_(names)
@@ -602,6 +640,49 @@ def _is_addressed(
                 among(interests.c.device_number),
             )
             return devices.c.number.in_(subscribers)
+
+
+def _walk_matching(walk: Select[Any], instance: InstanceNumber, target: ToMatching) -> Select[Any]:
+    """
+    One way along the devices of a target that names several kinds, or none.
+
+    What names devices, people or interests leads to them; else the table is walked once in
+    its own order, which SQLite would sort if it were asked for the instance outright.
+    """
+    leads = (target.devices, target.users, target.interests)
+    is_led = any(each is not None for each in leads)
+    own = devices.c.instance_number if is_led else devices.c.instance_number + 0
+    return walk.where(own == instance, *_conditions(instance, target)).order_by(devices.c.number)
+
+
+def _conditions(instance: InstanceNumber, target: ToMatching) -> list[ColumnElement[bool]]:
+    """What a device must be to be of a target: one of each kind that is named."""
+    conditions: list[ColumnElement[bool]] = []
+    if target.devices is not None:
+        conditions.append(devices.c.number.in_(target.devices))
+    if target.users is not None:
+        people = select(users.c.number).where(
+            users.c.instance_number == instance, users.c.id.in_(target.users)
+        )
+        conditions.append(devices.c.user_number.in_(people))
+    if target.interests is not None:
+        subscribers = select(interests.c.device_number).where(
+            interests.c.instance_number == instance, interests.c.name.in_(target.interests)
+        )
+        conditions.append(devices.c.number.in_(subscribers))
+    if target.platforms is not None:
+        conditions.append(is_of_platform(target.platforms))
+    return conditions
+
+
+def is_of_platform(platforms: Iterable[Platform]) -> ColumnElement[bool]:
+    """Whether a device is of one of some platforms; one that did not say is a usual one."""
+    wanted = set(platforms)
+    usual = [gateway for gateway, platform in USUAL_PLATFORM.items() if platform in wanted]
+    return or_(
+        devices.c.platform.in_(sorted(wanted)),
+        and_(devices.c.platform.is_(None), devices.c.gateway.in_(usual)),
+    )
 
 
 def _every(instance: InstanceNumber | BindParameter[Any]) -> Select[Any]:
@@ -671,7 +752,14 @@ def _read(row: Row[Any]) -> Device:
         created_at=row.created_at,
         registered_at=row.registered_at,
         prune=_prune(row),
+        name=row.name,
+        platform=platform_of(row.gateway, row.platform),
     )
+
+
+def platform_of(gateway: str, platform: str | None) -> Platform:
+    """The platform of a device, from the columns of its row."""
+    return USUAL_PLATFORM[Gateway(gateway)] if platform is None else Platform(platform)
 
 
 def _prune(row: Row[Any]) -> Prune | None:
@@ -692,11 +780,20 @@ def _address(row: Row[Any]) -> Address:
 
 
 _RECIPIENTS: Final[dict[Gateway, tuple[type[Recipient], Sequence[Column[Any]]]]] = {
-    Gateway.APNS: (ApnsRecipient, (devices.c.token, devices.c.topic, devices.c.environment)),
-    Gateway.FCM: (FcmRecipient, (devices.c.token,)),
+    Gateway.APNS: (
+        ApnsRecipient,
+        (devices.c.token, devices.c.topic, devices.c.environment, devices.c.platform),
+    ),
+    Gateway.FCM: (FcmRecipient, (devices.c.token, devices.c.platform)),
     Gateway.WEB: (
         WebRecipient,
-        (devices.c.token, devices.c.p256dh, devices.c.auth, devices.c.vapid_key_number),
+        (
+            devices.c.token,
+            devices.c.p256dh,
+            devices.c.auth,
+            devices.c.vapid_key_number,
+            devices.c.platform,
+        ),
     ),
 }
 """What becomes of a row, and the columns that it has besides the number, in their order."""

@@ -28,6 +28,7 @@ class InstanceRow:
     apns_credentials: bytes | None
     fcm_credentials: bytes | None
     verify_client_secret: bool
+    website_credentials: bytes | None
 
 
 async def add(connection: AsyncConnection, values: dict[str, Any]) -> InstanceNumber:

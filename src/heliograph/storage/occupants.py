@@ -6,7 +6,8 @@ from typing import Final, NamedTuple
 from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from heliograph.model import DeviceId, DeviceNumber, Gateway, InstanceNumber, UserId
+from heliograph.model import DeviceId, DeviceNumber, Gateway, InstanceNumber, Platform, UserId
+from heliograph.storage.devices import platform_of
 from heliograph.storage.tables import devices, users
 
 _NUMBERS_PER_STATEMENT: Final = 1000
@@ -18,6 +19,9 @@ class Occupied(NamedTuple):
     number: DeviceNumber
     gateway: Gateway
     user: UserId | None
+    name: str
+    """What its app calls it."""
+    platform: Platform
 
 
 async def of_devices(
@@ -26,16 +30,45 @@ async def of_devices(
     """Those of some devices, up to 256, that there are, pruned ones too."""
     columns = devices.c
     query = (
-        select(columns.instance_number, columns.id, columns.number, columns.gateway, users.c.id)
+        select(
+            columns.instance_number,
+            columns.id,
+            columns.number,
+            columns.gateway,
+            columns.name,
+            columns.platform,
+            users.c.id,
+        )
         .outerjoin(users, users.c.number == columns.user_number)
         .where(tuple_(columns.instance_number, columns.id).in_(names))
     )
     return {
         (InstanceNumber(instance), DeviceId(identity)): Occupied(
-            DeviceNumber(number), Gateway(gateway), None if user is None else UserId(user)
+            DeviceNumber(number),
+            Gateway(gateway),
+            None if user is None else UserId(user),
+            name or identity,
+            platform_of(gateway, platform),
         )
-        for instance, identity, number, gateway, user in await connection.execute(query)
+        for instance, identity, number, gateway, name, platform, user in await connection.execute(
+            query
+        )
     }
+
+
+async def named(
+    connection: AsyncConnection, numbers: Sequence[DeviceNumber]
+) -> dict[DeviceNumber, tuple[str, Platform]]:
+    """What their apps call some devices, and what kind of app that is; pruned ones, too."""
+    columns = devices.c
+    found: dict[DeviceNumber, tuple[str, Platform]] = {}
+    for start in range(0, len(numbers), _NUMBERS_PER_STATEMENT):
+        query = select(
+            columns.number, columns.id, columns.gateway, columns.name, columns.platform
+        ).where(columns.number.in_(numbers[start : start + _NUMBERS_PER_STATEMENT]))
+        for number, identity, gateway, name, platform in await connection.execute(query):
+            found[DeviceNumber(number)] = name or identity, platform_of(gateway, platform)
+    return found
 
 
 async def users_on(

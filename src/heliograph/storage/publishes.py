@@ -6,13 +6,13 @@ to it, which would otherwise wait for us while we wait for them.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Final, Literal
 
 import msgspec
-from sqlalchemy import exists, func, select, update
+from sqlalchemy import delete, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.model import (
@@ -25,6 +25,7 @@ from heliograph.model import (
     PublishNumber,
     Target,
     ToInterests,
+    ToMatching,
     ToUsers,
     UserId,
 )
@@ -134,6 +135,11 @@ async def add(
     """Keep a publish; its number."""
     numbers = await add_all(connection, [New(publish, instance, target, messages, now)])
     return numbers[publish]
+
+
+async def remove(connection: AsyncConnection, number: PublishNumber) -> None:
+    """Forget a publish with all that is still to be done for it, and all that was."""
+    await connection.execute(delete(publishes).where(publishes.c.number == number))
 
 
 async def find(
@@ -367,9 +373,20 @@ def _write_target(target: Target) -> dict[str, Any]:
             return {"users": list(names)}
         case ToInterests(interests=names):
             return {"interests": list(names)}
+        case ToMatching():
+            return {
+                "matching": {kind: names for kind, names in _kinds(target) if names is not None}
+            }
+
+
+def _kinds(target: ToMatching) -> Iterator[tuple[str, Sequence[Any] | None]]:
+    for each in fields(target):
+        yield each.name, getattr(target, each.name)
 
 
 def _read_target(value: dict[str, Any]) -> Target:
+    if "matching" in value:
+        return msgspec.convert(value["matching"], ToMatching)
     if "users" in value:
         return ToUsers(tuple(UserId(name) for name in value["users"]))
     return ToInterests(tuple(Interest(name) for name in value["interests"]))

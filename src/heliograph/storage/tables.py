@@ -13,6 +13,8 @@ secret is sealed before it arrives here (``wire/seal.py``).
                ├─ vapid_keys ─┤
                ├─ devices ────┼─ interests
                │              └─ suspicions    of devices that may be dead
+               ├─ declared_interests           those that an instance has a description of
+               ├─ dialect_settings             what a dialect keeps of an instance
                ├─ watches                      how much was pruned lately, by lane
                ├─ idempotency_keys
                ├─ lanes                        those that are paused
@@ -20,6 +22,7 @@ secret is sealed before it arrives here (``wire/seal.py``).
                └─ publishes ─┼─ calls ── call_attempts   what they are told, and how that went
                              ├─ work           what is still to do, leased
                              ├─ outcomes       what was done, one row a batch
+                             ├─ requests       what was asked for, where it is told back
                              ├─ receipts       what devices say: delivered, opened
                              ├─ reached        the people of a publish, until somebody is told
                              └─ own_hooks      whom one publish alone tells
@@ -76,6 +79,8 @@ instances = Table(
     Column("apns_credentials", LargeBinary),
     Column("fcm_credentials", LargeBinary),
     Column("verify_client_secret", Boolean, nullable=False),
+    # What Apple knows the instance's web site by, which is another than its apps.
+    Column("website_credentials", LargeBinary),
     sqlite_autoincrement=True,
 )
 
@@ -129,8 +134,13 @@ devices = Table(
     Column("gone_since", Instant),
     # Whether it was only suspected, too often; None means no.
     Column("is_quarantined", Boolean),
+    # What its own app calls it; None where that is left to us.
+    Column("name", Sortable),
+    # What kind of app it is, where it said so.
+    Column("platform", Text),
     UniqueConstraint("instance_number", "id"),
     UniqueConstraint("instance_number", "address_digest"),
+    Index(None, "instance_number", "name", unique=True),
     sqlite_autoincrement=True,
 )
 
@@ -180,6 +190,35 @@ interests = Table(
     sqlite_with_rowid=False,
 )
 
+# Interests that an instance has said something about; devices may have others.
+declared_interests = Table(
+    "declared_interests",
+    metadata,
+    Column(
+        "instance_number",
+        ForeignKey("instances.number", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("name", Sortable, primary_key=True),
+    Column("description", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# What a dialect knows of an instance and nobody else needs; sealed.
+dialect_settings = Table(
+    "dialect_settings",
+    metadata,
+    Column(
+        "instance_number",
+        ForeignKey("instances.number", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("dialect", Text, primary_key=True),
+    Column("document", LargeBinary, nullable=False),
+)
+
 publishes = Table(
     "publishes",
     metadata,
@@ -207,6 +246,18 @@ publishes = Table(
     Index(None, "instance_number", "number"),
     Index(None, "instance_number", "accepted_at"),
     sqlite_autoincrement=True,
+)
+
+# What a caller asked for, in its own words, where its dialect tells it back under a short name.
+requests = Table(
+    "requests",
+    metadata,
+    Column("publish_number", ForeignKey("publishes.number", ondelete="CASCADE"), primary_key=True),
+    Column("instance_number", ForeignKey("instances.number", ondelete="CASCADE"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    UniqueConstraint("instance_number", "name"),
+    Index(None, "instance_number", "publish_number"),
 )
 
 # What devices say of a publish, each once, however often they say it.
@@ -271,7 +322,8 @@ calls = Table(
     Column("number", Serial, primary_key=True),
     Column("id", Identity, nullable=False, unique=True),
     Column("instance_number", ForeignKey("instances.number", ondelete="CASCADE"), nullable=False),
-    Column("publish_number", ForeignKey("publishes.number", ondelete="CASCADE"), nullable=False),
+    # None: it is about a device, and of no publish.
+    Column("publish_number", ForeignKey("publishes.number", ondelete="CASCADE")),
     # None: the publish's own hook.
     Column("webhook_number", ForeignKey("webhooks.number", ondelete="CASCADE")),
     Column("notice", LargeBinary, nullable=False),
@@ -320,7 +372,8 @@ work = Table(
     "work",
     metadata,
     Column("number", Serial, primary_key=True),
-    Column("publish_number", ForeignKey("publishes.number", ondelete="CASCADE"), nullable=False),
+    # None: a call that is about a device.
+    Column("publish_number", ForeignKey("publishes.number", ondelete="CASCADE")),
     Column("instance_number", ForeignKey("instances.number", ondelete="CASCADE"), nullable=False),
     # Which lane: None while the target has still to be expanded.
     Column("gateway", Text),

@@ -111,7 +111,8 @@ class Call:
     """A notice to somebody outside, to be given."""
 
     number: WorkNumber
-    publish: PublishNumber
+    publish: PublishNumber | None
+    """None: it is about a device."""
     instance: InstanceNumber
     call: CallNumber
     lane: CallLane
@@ -509,12 +510,13 @@ def _has(devices: "array[int]", device: DeviceNumber) -> bool:
 
 
 def _read(row: Row[Any]) -> Work:
-    number, publish = WorkNumber(row.number), PublishNumber(row.publish_number)
-    instance = InstanceNumber(row.instance_number)
+    number, instance = WorkNumber(row.number), InstanceNumber(row.instance_number)
     sort = Sort(row.sort)
     if row.call_number is not None:
         call, lane = CallNumber(row.call_number), lanes.call_lane(row.lane)
-        return Call(number, publish, instance, call, lane, row.attempt, sort, row.failures)
+        of = None if row.publish_number is None else PublishNumber(row.publish_number)
+        return Call(number, of, instance, call, lane, row.attempt, sort, row.failures)
+    publish = PublishNumber(row.publish_number)
     if row.gateway is None:
         return Expansion(number, publish, instance, row.expanded_to, sort, row.failures)
     return Batch(

@@ -96,7 +96,7 @@ def _payload(notice: Notice) -> dict[str, Any]:
             }
         case Delivered(user=user) | Opened(user=user):
             return {"user_id": user}
-        case Started():
+        case _:
             return {}
 
 
