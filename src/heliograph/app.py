@@ -33,10 +33,12 @@ from heliograph.api.beams.events import BeamsEvents
 from heliograph.api.beams.reporting import Reporting
 from heliograph.api.beams.routes import Beams
 from heliograph.api.express import Express, Handler
+from heliograph.api.ibm.routes import routes as ibm_routes
 from heliograph.api.limits import Rate
 from heliograph.api.middleware import Doorkeeper
 from heliograph.api.problems import Problem, answer_http_exception, answer_problem
 from heliograph.api.webhooks import WebhookAdmin
+from heliograph.catalogue import Catalogue
 from heliograph.config import Settings, parse_listen, variable
 from heliograph.encryption.bodies import Encryption
 from heliograph.encryption.process import Processes
@@ -57,6 +59,7 @@ from heliograph.queue.database import DatabaseQueue
 from heliograph.queue.news import news_of
 from heliograph.queue.opening import queue_of
 from heliograph.registry import Registry
+from heliograph.roster import Roster
 from heliograph.serving import Tls, address_of, bind, collect_rarely, serving, stop_signals
 from heliograph.storage.database import SQLITE, Database
 from heliograph.storage.workers import WorkerRow
@@ -228,10 +231,19 @@ def _public(
         alone=None if database.is_shared else us,
         clock=now,
     )
+    ibm = ibm_routes(
+        instances,
+        Roster(writes, registry),
+        Catalogue(writes),
+        publish_rate=settings.publish_rate,
+        device_rate=settings.device_rate,
+        clock=now,
+    )
     described = reference.routes(openapi.describe(__version__))
     return [
         *beams.routes(),
         *reporting.routes(),
+        *ibm,
         *admin.routes(),
         *described,
     ], beams.publish_routes()

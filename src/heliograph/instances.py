@@ -5,10 +5,12 @@ Secrets are shown once, when they are made; at rest they are sealed, each bound 
 its instance and its column.
 """
 
+import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -16,6 +18,7 @@ import msgspec
 from cryptography import x509
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from heliograph import auth
 from heliograph.errors import InvalidInput
 from heliograph.gateways import apple_certificate
 from heliograph.model import (
@@ -125,6 +128,9 @@ class Instances:
         self._clock = clock
         self._randomness = randomness
         self._remembered: dict[InstanceNumber | InstanceId, tuple[Instance, datetime]] = {}
+        self._reading_secrets = asyncio.Lock()
+        self._app_secrets: Mapping[bytes, InstanceId] = {}
+        self._secrets_read_at = datetime.min.replace(tzinfo=UTC)
 
     async def create(
         self, name: str, *, identity: str | None = None, secret_key: str | None = None
@@ -190,6 +196,28 @@ class Instances:
         async with self._looking(number), self._database.read() as connection:
             row = await rows.find_numbered(connection, number)
             return await self._remember(connection, number, row)
+
+    async def of_app_secret(self, secret: str) -> Instance | None:
+        """
+        The instance whose app secret this is; None if it is nobody's.
+
+        Secrets are sealed, so all of them are opened to see whose it is; not more than once a
+        second, however many secrets are guessed.
+        """
+        digest = hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
+        async with self._reading_secrets:
+            now = self._clock()
+            if digest not in self._app_secrets and now - self._secrets_read_at >= _REMEMBERED:
+                self._secrets_read_at = now
+                self._app_secrets = {
+                    hashlib.sha256(each.app_secret.encode()).digest(): each.id
+                    for each in await self.every()
+                }
+        known = self._app_secrets.get(digest)
+        instance = None if known is None else await self.find(known)
+        if instance is None or not auth.is_secret(secret, [instance.app_secret]):
+            return None
+        return instance
 
     async def every(self) -> Sequence[Instance]:
         """All instances, oldest first."""

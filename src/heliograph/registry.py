@@ -184,29 +184,26 @@ class Registry:
                 return True
             if found.user is not None:
                 raise UserTaken("another user is logged in on this device")
-            await self.log_in(connection, instance, found.number, user)
+            number = await self.place_for(connection, instance, user)
+            await devices.change(connection, found.number, user_number=number)
             tidings.note(Changed(party(replace(found, user=user))))
             return True
 
         return await self._writes.tell_of(instance, write)
 
-    async def log_in(
-        self,
-        connection: AsyncConnection,
-        instance: InstanceNumber,
-        device: DeviceNumber,
-        user: UserId,
-    ) -> None:
+    async def place_for(
+        self, connection: AsyncConnection, instance: InstanceNumber, user: UserId
+    ) -> int:
         """
-        Log a person in on a device, whoever was before, as part of a transaction.
+        The number of a person who may have one device more; theirs alone till the end.
 
         Raises:
-            TooManyDevices: The person has as many devices as allowed.
+            TooManyDevices: They have as many as allowed; nothing is changed by that.
         """
         number = await users.obtain(connection, instance, user, now=self._clock())
         if await users.devices_of(connection, number) >= self._max_devices_per_user:
             raise TooManyDevices(self._max_devices_per_user)
-        await devices.change(connection, device, user_number=number)
+        return number
 
     async def delete_user(self, instance: InstanceNumber, user: UserId) -> int:
         """Forget a person and all of their devices; how many devices that were."""

@@ -33,7 +33,7 @@ from heliograph.notices import (
     Unsubscribed,
 )
 from heliograph.registry import Registry
-from heliograph.storage import declared, devices, interests, named
+from heliograph.storage import declared, devices, interests, named, users
 from heliograph.storage.devices import Device
 from heliograph.storage.filters import Filter
 from heliograph.storage.named import Subscription
@@ -233,6 +233,7 @@ class Roster:
         device: str | None,
         interest: Interest | None,
         user: UserId | None,
+        has_no_user: bool,
         wanted: Filter,
         offset: int,
         limit: int,
@@ -245,6 +246,7 @@ class Roster:
                 device=device,
                 interest=interest,
                 user=user,
+                has_no_user=has_no_user,
                 wanted=wanted,
                 offset=offset,
                 limit=limit,
@@ -269,12 +271,26 @@ class Roster:
     ) -> tuple[Device, bool]:
         address = await bound(connection, instance, entry.address)
         await devices.hold_address(connection, instance, address)
-        known = await self._made_room(connection, instance, entry.name, address)
+        own, holder = await self._found(connection, instance, entry.name, address)
+        known = own or holder
+        owner = await self._owner(connection, instance, known, entry.user)
+        # Nothing was changed until here: a write that fails must not have begun.
+        for each in (own, holder):
+            if each is not None and known is not None and each.number != known.number:
+                await devices.remove(connection, each.number)
+        if known is not None and not known.id.startswith(f"{gateway_of(address)}-"):
+            await devices.remove(connection, known.number)  # its id says how it was reached
+            known = None
         identity = await self._reach(connection, instance, known, address, entry)
         number = await devices.number_of(connection, instance, identity)
         assert number is not None  # noqa: S101  (this transaction holds it)
-        await devices.change(connection, number, name=entry.name, platform=str(entry.platform))
-        await self._log_in(connection, instance, identity, entry.user)
+        await devices.change(
+            connection,
+            number,
+            name=entry.name,
+            platform=str(entry.platform),
+            user_number=owner,
+        )
         device = await devices.find(connection, instance, identity)
         assert device is not None  # noqa: S101  (it lives by now)
         is_new = known is None or known.prune is not None
@@ -284,29 +300,34 @@ class Roster:
             tidings.note(Changed(party(device)))
         return device, is_new
 
-    async def _made_room(
+    async def _found(
         self, connection: AsyncConnection, instance: InstanceNumber, name: str, address: Address
-    ) -> Device | None:
-        """
-        The one device that is to have a name and an address, living or pruned, if there is one.
-
-        Another that had the address gives way, and so does one that had the name and was
-        reached through another gateway: its id says which that is.
-        """
-        own = await named.lookup(connection, instance, name)
+    ) -> tuple[Device | None, Device | None]:
+        """The device with a name, and the one at an address, living or pruned; both held."""
+        row = await named.lookup(connection, instance, name)
         holder = await devices.find_address(connection, instance, address)
-        held = {own.number} if own else set[DeviceNumber]()
+        held = {row.number} if row else set[DeviceNumber]()
         if holder is not None:
             held.add(holder)
         await devices.hold(connection, held)
-        if own is not None and not own.id.startswith(f"{gateway_of(address)}-"):
-            await devices.remove(connection, own.number)
-            own = None
-        if own is None:
-            return None if holder is None else await devices.find_numbered(connection, holder)
-        if holder not in (None, own.number):
-            await devices.remove(connection, holder)
-        return await devices.find_numbered(connection, own.number)
+        return (
+            None if row is None else await devices.find_numbered(connection, row.number),
+            None if holder is None else await devices.find_numbered(connection, holder),
+        )
+
+    async def _owner(
+        self,
+        connection: AsyncConnection,
+        instance: InstanceNumber,
+        known: Device | None,
+        user: UserId | None,
+    ) -> int | None:
+        """The number of who is to be logged in, if there is room for one device more."""
+        if user is None:
+            return None
+        if known is not None and known.prune is None and known.user == user:
+            return await users.obtain(connection, instance, user, now=self._clock())
+        return await self._registry.place_for(connection, instance, user)
 
     async def _reach(
         self,
@@ -329,21 +350,6 @@ class Roster:
         said = known.metadata if entry.metadata is None else entry.metadata
         await devices.renew(connection, known.number, address, said, now=now)
         return known.id
-
-    async def _log_in(
-        self,
-        connection: AsyncConnection,
-        instance: InstanceNumber,
-        device: DeviceId,
-        user: UserId | None,
-    ) -> None:
-        found = await devices.find(connection, instance, device)
-        if found is None or found.user == user:
-            return
-        if user is None:
-            await devices.change(connection, found.number, user_number=None)
-        else:
-            await self._registry.log_in(connection, instance, found.number, user)
 
 
 def _chosen(

@@ -34,15 +34,30 @@ async def read_object(request: Request, *, most_bytes: int) -> dict[str, Any]:
     Raises:
         Problem: 400, if it is longer, not JSON, not an object, or nested too deeply.
     """
-    body = await _read(request, most_bytes)
+    value = await read_json(request, most_bytes=most_bytes)
+    if not isinstance(value, dict):
+        raise Problem(400, "Bad request", "The body is not a JSON object")
+    return value
+
+
+async def read_json(request: Request, *, most_bytes: int) -> Any:
+    """
+    The JSON in a request's body, of whatever kind.
+
+    Args:
+        request: Its body is read no further than it is allowed to be long.
+        most_bytes: How long that is.
+
+    Raises:
+        Problem: 400, if it is longer, not JSON, or nested too deeply.
+    """
+    body = await read_bytes(request, most_bytes=most_bytes)
     try:
         value = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise Problem(400, "Bad request", "The body is not valid JSON") from None
     except RecursionError:
         raise Problem(400, "Bad request", "The body is nested too deeply") from None
-    if not isinstance(value, dict):
-        raise Problem(400, "Bad request", "The body is not a JSON object")
     # As many levels need as many brackets: few bodies have to be looked through.
     if body.count(b"{") + body.count(b"[") > DEEPEST and not is_shallow(value):
         raise Problem(
@@ -51,7 +66,13 @@ async def read_object(request: Request, *, most_bytes: int) -> dict[str, Any]:
     return value
 
 
-async def _read(request: Request, most_bytes: int) -> bytes:
+async def read_bytes(request: Request, *, most_bytes: int) -> bytes:
+    """
+    A request's body, of whatever form.
+
+    Raises:
+        Problem: 400, if it is longer than it may be.
+    """
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

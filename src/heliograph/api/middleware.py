@@ -124,6 +124,8 @@ _APIS: Final = frozenset(
         "user_api",
         "reporting_api",
         "instances",
+        "imfpush",
+        "identity",
         "sdk",
         "docs",
         "admin",

@@ -131,6 +131,7 @@ async def subscriptions(
     device: str | None,
     interest: Interest | None,
     user: UserId | None,
+    has_no_user: bool,
     wanted: Filter,
     offset: int,
     limit: int,
@@ -144,6 +145,7 @@ async def subscriptions(
         device: Only this device's, by its name.
         interest: Only to this.
         user: Only of this person's devices.
+        has_no_user: Only of nobody's devices.
         wanted: What else they must be; fields are ``interest``, ``device``, ``platform``.
         offset: How many to leave out.
         limit: How many at most.
@@ -163,6 +165,8 @@ async def subscriptions(
         query = query.where(interests.c.name == interest)
     if user is not None:
         query = query.where(users.c.id == user)
+    if has_no_user:
+        query = query.where(devices.c.user_number.is_(None))
     count = await connection.scalar(select(func.count()).select_from(query.subquery()))
     query = query.order_by(interests.c.name, interests.c.device_number)
     rows = await connection.execute(query.offset(offset).limit(limit))
