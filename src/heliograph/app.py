@@ -33,7 +33,8 @@ from heliograph.api.beams.events import BeamsEvents
 from heliograph.api.beams.reporting import Reporting
 from heliograph.api.beams.routes import Beams
 from heliograph.api.express import Express, Handler
-from heliograph.api.ibm.routes import routes as ibm_routes
+from heliograph.api.ibm import routes as ibm_routes
+from heliograph.api.ibm.events import IbmEvents
 from heliograph.api.limits import Rate
 from heliograph.api.middleware import Doorkeeper
 from heliograph.api.problems import Problem, answer_http_exception, answer_problem
@@ -53,6 +54,7 @@ from heliograph.pipeline.acknowledge import Acknowledge
 from heliograph.pipeline.call import Caller
 from heliograph.pipeline.deliver import Deliver
 from heliograph.pipeline.fleet import Fleet
+from heliograph.pipeline.ledger import Ledger
 from heliograph.pipeline.worker import Worker
 from heliograph.queue.contract import Queue
 from heliograph.queue.database import DatabaseQueue
@@ -72,7 +74,7 @@ from heliograph.writes import Writes
 
 Role = Literal["all", "api", "worker"]
 
-DIALECTS: Final[Sequence[Dialect]] = (BeamsEvents(),)
+DIALECTS: Final[Sequence[Dialect]] = (BeamsEvents(), IbmEvents())
 """Whose words webhooks can be told in."""
 
 _KEY_FILE: Final = "master.key"
@@ -214,9 +216,10 @@ def _public(
         device_rate=settings.device_rate,
         clock=now,
     )
+    acknowledge = Acknowledge(database, queue, metrics, clock=now)
     reporting = Reporting(
         instances,
-        Acknowledge(database, queue, metrics, clock=now),
+        acknowledge,
         Rate(settings.device_rate),
         metrics,
         clock=now,
@@ -231,13 +234,21 @@ def _public(
         alone=None if database.is_shared else us,
         clock=now,
     )
-    ibm = ibm_routes(
-        instances,
-        Roster(writes, registry),
-        Catalogue(writes),
+    ibm = ibm_routes.routes(
+        ibm_routes.Product(
+            database,
+            instances,
+            Roster(writes, registry),
+            Catalogue(writes),
+            Ledger(database, metrics, clock=now),
+            accept,
+            acknowledge,
+            webhooks,
+        ),
         publish_rate=settings.publish_rate,
         device_rate=settings.device_rate,
         clock=now,
+        randomness=secrets.token_bytes,
     )
     described = reference.routes(openapi.describe(__version__))
     return [

@@ -178,6 +178,18 @@ class Roster:
                 limit=limit,
             )
 
+    async def is_any(self, instance: InstanceNumber) -> bool:
+        """Whether an instance has a living device."""
+        async with self._database.read() as connection:
+            return bool(await devices.page(connection, instance, limit=1))
+
+    async def declared(
+        self, instance: InstanceNumber, names: Collection[Interest]
+    ) -> set[Interest]:
+        """Which of some interests, up to 1,000, are declared."""
+        async with self._database.read() as connection:
+            return await declared.known(connection, instance, names, hold=False)
+
     # --- interests -------------------------------------------------------------------
 
     async def subscribe(

@@ -90,12 +90,16 @@ async def remove(connection: AsyncConnection, instance: InstanceNumber, name: In
 
 
 async def known(
-    connection: AsyncConnection, instance: InstanceNumber, names: Collection[Interest]
+    connection: AsyncConnection,
+    instance: InstanceNumber,
+    names: Collection[Interest],
+    *,
+    hold: bool = True,
 ) -> set[Interest]:
     """
     Which of some interests, up to 1,000, are declared.
 
-    None of those is taken back before the transaction ends.
+    With ``hold`` none of those is taken back before the transaction ends.
     """
     query = (
         select(declared_interests.c.name)
@@ -105,7 +109,9 @@ async def known(
         )
         .order_by(declared_interests.c.name)
     )
-    rows = await connection.scalars(query.with_for_update(read=True, key_share=True))
+    if hold:
+        query = query.with_for_update(read=True, key_share=True)
+    rows = await connection.scalars(query)
     return {Interest(name) for name in rows}
 
 

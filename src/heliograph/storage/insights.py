@@ -13,7 +13,8 @@ from typing import Final
 from sqlalchemy import BigInteger, ColumnElement, func, select, type_coerce
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from heliograph.model import Gateway, InstanceNumber, PublishId, PublishNumber
+from heliograph.model import Gateway, InstanceNumber, Platform, PublishId, PublishNumber
+from heliograph.storage.devices import platform_of
 from heliograph.storage.publishes import ECHO_COUNTS, Echo, echoes
 from heliograph.storage.tables import devices, publishes
 
@@ -85,6 +86,27 @@ async def days(
         )
         for row in await connection.execute(query)
     ]
+
+
+async def registrations(
+    connection: AsyncConnection, instance: InstanceNumber, *, since: date
+) -> dict[date, dict[Platform, int]]:
+    """How many devices of each platform, living or pruned, were made on each day, latest first."""
+    written = type_coerce(devices.c.created_at, BigInteger)
+    day = (written // _DAY_AS_WRITTEN).label("day")
+    query = (
+        select(day, devices.c.gateway, devices.c.platform, func.count().label("made"))
+        .where(devices.c.instance_number == instance)
+        .where(devices.c.created_at >= datetime(since.year, since.month, since.day, tzinfo=UTC))
+        .group_by(day, devices.c.gateway, devices.c.platform)
+        .order_by(day.desc(), devices.c.gateway, devices.c.platform)
+    )
+    found: dict[date, dict[Platform, int]] = {}
+    for row in await connection.execute(query):
+        platforms = found.setdefault((_EPOCH + row.day * _DAY).date(), {})
+        platform = platform_of(row.gateway, row.platform)
+        platforms[platform] = platforms.get(platform, 0) + row.made
+    return found
 
 
 async def latest(

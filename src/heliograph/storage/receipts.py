@@ -4,6 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Literal, NamedTuple
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.model import DeviceNumber, PublishNumber, UserId
@@ -21,6 +22,26 @@ class Receipt(NamedTuple):
     device: DeviceNumber
     user: UserId | None
     """Who was logged in, if that is known."""
+
+
+class Heard(NamedTuple):
+    """When a device said what of a publish."""
+
+    delivered_at: datetime | None
+    opened_at: datetime | None
+
+
+async def of_devices(
+    connection: AsyncConnection, publish: PublishNumber, numbers: Collection[DeviceNumber]
+) -> dict[DeviceNumber, Heard]:
+    """What some devices, up to 1,000, have said of a publish; nothing of those that have not."""
+    query = select(receipts.c.device_number, receipts.c.delivered_at, receipts.c.opened_at).where(
+        receipts.c.publish_number == publish, receipts.c.device_number.in_(numbers)
+    )
+    return {
+        DeviceNumber(row.device_number): Heard(row.delivered_at, row.opened_at)
+        for row in await connection.execute(query)
+    }
 
 
 async def add(

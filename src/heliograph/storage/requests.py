@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Row, Select, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.model import InstanceNumber, PublishId, PublishNumber
@@ -61,6 +61,22 @@ async def find(connection: AsyncConnection, instance: InstanceNumber, name: str)
     query = _QUERY.where(requests.c.instance_number == instance, requests.c.name == name)
     row = (await connection.execute(query)).first()
     return None if row is None else _read(row)
+
+
+async def find_all(
+    connection: AsyncConnection, instance: InstanceNumber, names: Collection[str]
+) -> dict[str, Request]:
+    """Requests by their names, up to 1,000; those there are."""
+    query = _QUERY.where(requests.c.instance_number == instance, requests.c.name.in_(names))
+    return {row.name: _read(row) for row in await connection.execute(query)}
+
+
+async def remove(connection: AsyncConnection, instance: InstanceNumber, name: str) -> bool:
+    """Forget a request, not its publish; False if there is none with this name."""
+    removed = await connection.execute(
+        delete(requests).where(requests.c.instance_number == instance, requests.c.name == name)
+    )
+    return removed.rowcount == 1
 
 
 async def page(

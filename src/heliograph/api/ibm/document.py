@@ -1,5 +1,5 @@
 """
-What this dialect keeps of an instance besides what every dialect knows of it. Pure.
+What this dialect keeps of an instance besides what every dialect knows of it.
 
 It is one document, sealed at rest: settings of the platforms as IBM's API takes them
 (contract §6), and the channels of Android (contract §5.4). Credentials with which something is
@@ -7,13 +7,14 @@ sent do not lie here, but where those of every dialect do.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
+from heliograph.api.ibm.events import NAME as DIALECT
 from heliograph.instances import Instance
 
-DIALECT: Final = "ibm"
+__all__ = ["DIALECT", "Document", "of", "read", "web_sites", "write"]
 
 
 class Document(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -1,5 +1,5 @@
 """
-What may stand behind the question mark of a list (contract §2.8, §4.5). Pure.
+What may stand behind the question mark of a list (contract §2.8, §4.5).
 
 ``offset`` and ``size`` cut a page out of it, ``filter`` says what its items must be: a comma
 between conditions means *or*, several filters mean *and*, and a backslash takes the meaning from

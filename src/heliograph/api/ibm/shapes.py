@@ -1,11 +1,10 @@
 """
-Our devices, interests and messages, as IBM's SDKs read them. Pure.
+Our devices, interests and messages, as IBM's SDKs read them.
 
 Every value of a tag and of a subscription is text, and none is null: one that were not would
 empty Swift's whole list (contract §4.1).
 """
 
-import base64
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -13,12 +12,13 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from heliograph.api.ibm.names import browser_token, subscription_id
 from heliograph.api.ibm.schema import ANONYMOUS, EVERYBODY, PLATFORM_WORDS
-from heliograph.model import Address, Interest, WebAddress
+from heliograph.model import Address, WebAddress
 from heliograph.storage.declared import Declared
 from heliograph.storage.devices import Device
 from heliograph.storage.named import Subscription
-from heliograph.wire.jws import base64url
+from heliograph.storage.requests import Request
 
 MADE: Final = {"createdMode": "API"}
 
@@ -67,15 +67,6 @@ def token(address: Address) -> str:
     return browser_token(address.endpoint, address.p256dh, address.auth)
 
 
-def browser_token(endpoint: str, p256dh: bytes, auth: bytes) -> str:
-    """The token of a browser, as ``JSON.stringify`` writes it."""
-    keys = {
-        "userPublicKey": base64.b64encode(p256dh).decode(),
-        "userAuth": base64.b64encode(auth).decode(),
-    }
-    return msgspec.json.encode({"endpoint": endpoint, **keys}).decode()
-
-
 def tag(each: Declared, base: str) -> dict[str, str]:
     """A tag (contract §4.1)."""
     place = f"{base}/tags/{quote(each.name, safe='')}"
@@ -105,20 +96,15 @@ def subscription(each: Subscription, base: str) -> dict[str, str]:
     return shown if each.user is None else shown | {"userId": str(each.user)}
 
 
-def subscription_id(device: str, interest: str) -> str:
-    """What a subscription is called: it says which it is, so that none has to be kept."""
-    return base64url(f"{interest}\x00{device}".encode())
-
-
-def read_subscription_id(text: str) -> tuple[str, Interest] | None:
-    """The device and the interest of a subscription; None if there is none with such an id."""
-    padded = text + "=" * (-len(text) % 4)
-    try:
-        both = base64.b64decode(padded, altchars=b"-_", validate=True).decode()
-    except ValueError:
-        return None
-    interest, parts, device = both.partition("\x00")
-    return (device, Interest(interest)) if parts and device and interest else None
+def message_summary(each: Request, base: str) -> dict[str, str]:
+    """A message in a list (contract §5.6, §5.7)."""
+    asked = msgspec.json.decode(each.body)
+    return {
+        "createdTime": f"{each.accepted_at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z",
+        "messageId": each.name,
+        "alert": asked["message"]["alert"],
+        "href": f"{base}/messages/{each.name}",
+    }
 
 
 def tags_not_found(names: Sequence[str]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from heliograph.api.ibm import queries, shapes
 from heliograph.api.ibm.devices import base_of
 from heliograph.api.ibm.door import Door, Entry, json_response, read_body
+from heliograph.api.ibm.names import read_subscription_id
 from heliograph.api.ibm.problems import Code, invalid, not_found, problem
 from heliograph.api.ibm.queries import Page
 from heliograph.api.ibm.schema import ANONYMOUS, EVERYBODY, LONGEST_DEVICE_ID, tag_name
@@ -228,7 +229,7 @@ def _tags(value: Any) -> tuple[Interest, ...]:
 
 
 def _named(request: Request) -> tuple[str, Interest]:
-    found = shapes.read_subscription_id(request.path_params["subscription"])
+    found = read_subscription_id(request.path_params["subscription"])
     if found is None:
         raise _no_subscription()
     return found

@@ -1,5 +1,5 @@
 """
-Tokens that stand for an app secret, as IBM's identity service gives for an API key. Pure.
+Tokens that stand for an app secret, as IBM's identity service gives for an API key.
 
 Contract §1.4. A token is a JSON Web Token for one instance, signed with its app secret, so that
 it is good in every process and for nothing else. Some of IBM's tools read its claims.
