@@ -76,6 +76,16 @@ def test_a_browser_forgets_its_id(profile: str) -> None:
     assert new_device_id(PROFILES[profile], counted(32)) == launched.device_id
 
 
+def test_a_browser_reports_what_was_on_its_way() -> None:
+    """Contract §5.8: the page knows the id that it had, until it is initialised again."""
+    script = Script(httpx.Response(204), ok({}))
+    launched = script.device("chrome")
+    launched.unregister()
+    launched.handle_notification({"payload": '{"nid":"AbC12345"}'}, "active")
+
+    assert '{"deviceId":"D","status":"SEEN"}' == script.bodies[-1]
+
+
 def test_a_browser_that_was_not_unregistered_keeps_its_id() -> None:
     """Contract §3.2: anything but 204 is a failure, and nothing is forgotten."""
     launched = Script(httpx.Response(500, text="sorry")).device("chrome")

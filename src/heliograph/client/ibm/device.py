@@ -72,7 +72,7 @@ class _Device:
     @property
     def device_id(self) -> str | None:
         """The device's name at the server; None before ``initialize``."""
-        return self._lifecycle.device_id or None
+        return self._lifecycle.device_id
 
 
 class Push(_Device, Skin):

@@ -57,6 +57,8 @@ class Session:
     is_registered: bool = False
     is_taken_for_new: bool = False
     """Android: the last registration found no device, and making one has not succeeded."""
+    is_forgotten: bool = False
+    """Web: the id is not the device's any more; only what was on its way is reported by it."""
     sticky_user: str | None = None
     """Web: whom each registration names from the first user on (§3.4)."""
 
@@ -76,7 +78,8 @@ class Lifecycle:
     @property
     def device_id(self) -> str | None:
         """The device's name at the server; None before ``initialize``."""
-        return self._session.device_id if self._session else None
+        session = self._session
+        return None if session is None or session.is_forgotten else session.device_id
 
     def initialize(self, settings: Settings) -> Operation[None]:
         """Take up the stored id, or make a new one."""
@@ -90,7 +93,13 @@ class Lifecycle:
         )
         device_id = settings.device_id or own
         known = self._session or Session(requests, settings, device_id)
-        self._session = replace(known, requests=requests, settings=settings, device_id=device_id)
+        self._session = replace(
+            known,
+            requests=requests,
+            settings=settings,
+            device_id=device_id,
+            is_forgotten=False,
+        )
 
     def register(self, token: DeviceToken) -> Operation[Device]:
         """Register as nobody's device."""
@@ -115,11 +124,10 @@ class Lifecycle:
         session = self._initialized()
         request = session.requests.delete(session.device_id)
         yield from ask(self._profile, Call.DELETE, request)
-        if self._profile.kind == "web":
+        is_forgotten = self._profile.kind == "web"
+        if is_forgotten:
             yield from self._save(None)
-            self._session = replace(session, device_id="", is_registered=False)
-        else:
-            self._put(is_registered=False)
+        self._put(is_registered=False, is_forgotten=is_forgotten)
 
     def retrieve_available_tags(self) -> Operation[list[str]]:
         """The tags that there are."""
@@ -142,7 +150,9 @@ class Lifecycle:
 
     def handle_notification(self, message: Payload, app_state: AppState) -> Operation[Handled]:
         """Say what becomes of a message, and report it, whatever comes of that."""
-        session = self._initialized()
+        session = self._session
+        if session is None:
+            raise NotInitialized
         handled = handle(self._profile, message, app_state, session.settings.variables)
         if handled.nid is not None and handled.report is not None:
             with suppress(httpx.RequestError):
@@ -200,7 +210,7 @@ class Lifecycle:
         yield Outside(partial(self._store.save, state))
 
     def _initialized(self) -> Session:
-        if self._session is None or not self._session.device_id:
+        if self._session is None or self._session.is_forgotten:
             raise NotInitialized
         return self._session
 
