@@ -16,6 +16,15 @@ from heliograph.transfer.progress import fingerprint
 DEVICES = [
     {"id": "apns-1", "gateway": "apns", "token": "0a", "user": "alice", "interests": ["a", "b"]},
     {"id": "fcm-1", "gateway": "fcm", "token": "token", "metadata": {"sdkVersion": "1.9.2"}},
+    {
+        "id": "apns-2",
+        "gateway": "apns",
+        "token": "0b",
+        "name": "D-1",
+        "platform": "safari",
+        "user": "u" * 254,
+        "interests": ["[x]", "two words"],
+    },
 ]
 
 
@@ -56,7 +65,7 @@ def test_what_is_exported_is_what_was_imported(folder: Path) -> None:
     """Devices come out as they went in; the file is for its owner only."""
     result = run("import", "devices", written(folder / "in.jsonl", *DEVICES))
 
-    assert (0, "2 added, 0 known already, 0 rejected\n") == (result.exit_code, result.stdout)
+    assert (0, "3 added, 0 known already, 0 rejected\n") == (result.exit_code, result.stdout)
     assert DEVICES == exported(folder / "out.jsonl")
     assert 0o600 == stat.S_IMODE((folder / "out.jsonl").stat().st_mode)
     assert not (folder / "in.jsonl.progress").exists()
@@ -75,6 +84,62 @@ def test_an_export_moves_into_another_installation(
     assert 0 == run("import", "devices", folder / name).exit_code
 
     assert DEVICES == exported(folder / "again.jsonl")
+
+
+def test_declared_interests_move_along(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With their descriptions and instants; twice changes nothing."""
+    said = {"name": "two words", "description": "Of them", "created_at": "2026-01-02T03:04:05Z"}
+    run("import", "interests", written(folder / "in.jsonl", said))
+    assert "1 interests\n" == run("export", "interests", folder / "out.jsonl.gz").stderr
+    monkeypatch.setenv("HELIOGRAPH_DATA_DIR", str(folder / "other"))
+    run("instance", "create", "Other")
+
+    outputs = [run("import", "interests", folder / "out.jsonl.gz").stdout for _ in range(2)]
+
+    instant = "2026-01-02T03:04:05+00:00"
+    kept = said | {"created_at": instant, "changed_at": instant}
+    assert kept == json.loads(run("export", "interests", "-").stdout)
+    assert [
+        "1 added, 0 known already, 0 rejected\n",
+        "0 added, 1 known already, 0 rejected\n",
+    ] == outputs
+
+
+def test_files_of_ibms_tool(folder: Path) -> None:
+    """Devices first, then what they subscribe to; twice changes nothing."""
+    (folder / "devices.csv").write_text("D-1,alice,00ff,A\nD-2,anonymous,token,G\n")
+    (folder / "subscription.csv").write_text("news,D-1\nPush.ALL,D-1\nnews,D-9\n")
+    devices = ("import", "devices", folder / "devices.csv", "--format", "ibm")
+    instant = "2022-11-30T00:00:00+00:00"
+
+    moved = [run(*devices, "--registered-at", "2022-11-30") for _ in range(2)]
+    subscribed = [run("import", "subscriptions", folder / "subscription.csv") for _ in range(2)]
+
+    assert [
+        "2 added, 0 known already, 0 rejected",
+        "0 added, 2 known already, 0 rejected",
+        "1 added, 0 known already, 1 rejected",
+        "0 added, 1 known already, 1 rejected",
+    ] == [each.stdout.splitlines()[0] for each in moved + subscribed]
+    assert "3,D-9,there is no such device" in (folder / "subscription.csv.rejects.csv").read_text()
+    found = [json.loads(line) for line in run("export", "devices", "-").stdout.splitlines()]
+    assert [
+        ("D-1", "00ff", "alice", ["news"], instant),
+        ("D-2", "token", None, None, instant),
+    ] == [
+        tuple(each.get(key) for key in ("name", "token", "user", "interests", "registered_at"))
+        for each in found
+    ]
+    assert '"name":"news","description":""' in run("export", "interests", "-").stdout
+
+
+def test_an_instant_that_is_none(folder: Path) -> None:
+    """It is said at once."""
+    (folder / "devices.csv").write_text("")
+
+    result = run("import", "devices", folder / "devices.csv", "--registered-at", "yesterday")
+
+    assert (2, True) == (result.exit_code, "must be an instant" in result.stderr)
 
 
 def test_nothing_to_export_is_a_header(folder: Path) -> None:
@@ -104,7 +169,7 @@ def test_a_rehearsal_keeps_nothing(folder: Path) -> None:
 
     result = run("import", "devices", file, "--dry-run")
 
-    assert "2 would be added, 0 known already, 1 would be rejected" in result.stdout
+    assert "3 would be added, 0 known already, 1 would be rejected" in result.stdout
     assert [] == exported(folder / "out.jsonl")
     assert {"in.jsonl", "out.jsonl", "data"} == {each.name for each in folder.iterdir()}
 
@@ -121,7 +186,7 @@ def test_an_interrupted_import_goes_on(folder: Path) -> None:
     result = run("import", "devices", file)
 
     assert "Going on after 1 devices." in result.stderr
-    assert "2 added" in result.stdout
+    assert "3 added" in result.stdout
     assert DEVICES[1:] == exported(folder / "out.jsonl")
 
 
@@ -190,16 +255,19 @@ def test_keys_that_are_none_are_one_line(
     assert "each line must be as export writes it" in capsys.readouterr().err.replace("\n", " ")
 
 
-def test_an_instance_keeps_the_id_and_the_key_that_others_know(folder: Path) -> None:
-    """The key comes from a file: a command line is for all to see."""
-    (folder / "key").write_text("0123456789ABCDEF0123456789ABCDE\n")
-    known = "1b880590-6301-4bb5-b34f-45db1c5f5644"
+def test_an_instance_keeps_the_id_and_the_secrets_that_others_know(folder: Path) -> None:
+    """The secrets come from files: a command line is for all to see."""
+    known = {
+        "secret_key": "0123456789ABCDEF0123456789ABCDE",
+        "client_secret": "6d1e7a9c-1c0f-4a5e-9a52-0c5cb7a1f7b1",
+        "app_secret": "f2a1b0c9-8d7e-4f6a-b5c4-d3e2f1a0b9c8",
+    }
+    files: list[str | Path] = []
+    for name, secret in known.items():
+        (folder / name).write_text(f"{secret}\n")
+        files += [f"--{name.replace('_', '-')}-file", folder / name]
+    known["instance_id"] = "1b880590-6301-4bb5-b34f-45db1c5f5644"
 
-    made = run(
-        "instance", "create", "Kept", "--id", known, "--secret-key-file", folder / "key", "--json"
-    )
+    made = run("instance", "create", "Kept", "--id", known["instance_id"], *files, "--json")
 
-    assert (known, "0123456789ABCDEF0123456789ABCDE") == (
-        json.loads(made.stdout)["instance_id"],
-        json.loads(made.stdout)["secret_key"],
-    )
+    assert known == json.loads(made.stdout)

@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 from typer.main import get_command
 
+from heliograph.api.ibm.problems import STATUS
 from heliograph.cli import commands
 from heliograph.config import SETTINGS, variable
 from heliograph.logs import Event
@@ -121,6 +122,14 @@ def test_every_error_is_documented() -> None:
     missing = [each for each in problems if f"| {each[0]} | `{each[1]}` |" not in page]
 
     assert (True, []) == (len(problems) > 10, missing)
+
+
+def test_every_code_of_an_error_is_documented() -> None:
+    """Each code of IBM's API stands with its status in docs/errors.md and in its README."""
+    for page in ("docs/errors.md", "src/heliograph/api/ibm/README.md"):
+        rows = [line for line in text(page).splitlines() if line.startswith("|")]
+        for code, status in STATUS.items():
+            assert any(f"`{code}`" in row and str(status) in row for row in rows), code
 
 
 def test_every_make_target_in_the_readme_exists() -> None:

@@ -613,6 +613,8 @@ async def test_another_processs_deletion_is_seen(
         ({"secret_key": "x" * 23}, "secret_key: must be 24 to 256"),
         ({"secret_key": "x" * 257}, "secret_key: must be 24 to 256"),
         ({"secret_key": "with spaces in the midst of it"}, "secret_key: must be"),
+        ({"client_secret": "x" * 23}, "client_secret: must be 24 to 256"),
+        ({"app_secret": "\u00e9" * 24}, "app_secret: must be 24 to 256 ASCII"),
     ],
 )
 async def test_what_an_instance_cannot_keep_is_refused(
@@ -626,13 +628,24 @@ async def test_what_an_instance_cannot_keep_is_refused(
         assert [] == list(await shop.instances.every())
 
 
-async def test_an_id_belongs_to_one_instance(tmp_path: Path) -> None:
-    """In whatever case it is written."""
+async def test_an_instance_keeps_what_others_know_of_it(tmp_path: Path) -> None:
+    """Its secrets; and its id belongs to no second one, in whatever case it is written."""
     known = "1B880590-6301-4BB5-B34F-45DB1C5F5644"
     async with workshop_in(tmp_path) as shop:
-        made = await shop.instances.create("Shop", identity=known, secret_key="k" * 31)
+        made = await shop.instances.create(
+            "Shop",
+            identity=known,
+            secret_key="k" * 31,
+            client_secret="c" * 36,
+            app_secret="a" * 36,
+        )
 
         with pytest.raises(InvalidInput, match="belongs to an instance"):
             await shop.instances.create("Other", identity=known.lower())
 
-        assert (known.lower(), "k" * 31) == (made.id, made.secret_keys[0])
+        assert (known.lower(), "k" * 31, "c" * 36, "a" * 36) == (
+            made.id,
+            made.secret_keys[0],
+            made.client_secret,
+            made.app_secret,
+        )

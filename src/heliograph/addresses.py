@@ -25,6 +25,7 @@ _INTEREST: Final = re.compile(INTEREST_PATTERN)
 _APNS_TOKEN: Final = re.compile(r"[0-9a-fA-F]{1,512}")
 _FCM_TOKEN: Final = re.compile(r"[\x21-\x7e]{1,4096}")
 _TOPIC: Final = re.compile(r"[A-Za-z0-9.\-]{1,200}")
+_UNBOUND: Final = re.compile(r"https://([a-z0-9-]+\.)*push\.services\.mozilla\.com/wpush/v1/")
 _LONGEST_ENDPOINT: Final = 2048
 _AUTH_BYTES: Final = 16
 
@@ -32,6 +33,11 @@ _AUTH_BYTES: Final = 16
 def is_interest(name: str) -> bool:
     """Whether a text can be an interest: 1 to 164 letters, digits and ``_-=@,.;``."""
     return len(name) <= LONGEST_INTEREST and _INTEREST.fullmatch(name) is not None
+
+
+def is_any_interest(name: str) -> bool:
+    """Whether a text is an interest to some dialect: 1 to 164 printable characters."""
+    return 0 < len(name) <= LONGEST_INTEREST and name.isprintable()
 
 
 def is_topic(topic: str) -> bool:
@@ -89,6 +95,16 @@ def web_address(subscription: str | bytes) -> WebAddress:
     if not _is_push_endpoint(read.endpoint):
         raise ValueError("Push service endpoint not supported: it must be an https address")
     return WebAddress(read.endpoint, p256dh, secret)
+
+
+def is_unbound(address: WebAddress) -> bool:
+    """
+    Whether a subscription is known to be bound to no key, so that any server may send to it.
+
+    Mozilla's endpoints tell: ``/wpush/v1/`` was made without a key, ``/wpush/v2/`` with one
+    (autopush-rs, ``endpoint.rs``).
+    """
+    return _UNBOUND.match(address.endpoint) is not None
 
 
 def from_base64(text: str) -> bytes:

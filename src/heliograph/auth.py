@@ -21,6 +21,9 @@ from heliograph.wire import jws
 LONGEST_USER_ID: Final = 164
 """Characters. Beams' pages say bytes here and characters there; its SDKs count characters."""
 
+LONGEST_USER_ID_OF_ANY: Final = 254
+"""What the most generous dialect takes (IBM's, contract §9)."""
+
 LEEWAY: Final = timedelta(minutes=5)
 """How far a back end's clock may be ahead of ours: "used before issued" is Beams' FAQ."""
 
@@ -56,12 +59,12 @@ def bearer(header: str | None) -> str | None:
     return credential if scheme.lower() == "bearer" and credential else None
 
 
-def user_problem(user: str) -> str | None:
-    """Why a text cannot be a user id; None if it can."""
+def user_problem(user: str, *, longest: int = LONGEST_USER_ID) -> str | None:
+    """Why a text cannot be a user id of at most so many characters; None if it can."""
     if not user:
         return "must not be empty"
-    if len(user) > LONGEST_USER_ID:
-        return f"is too long, max length is {LONGEST_USER_ID}"
+    if len(user) > longest:
+        return f"is too long, max length is {longest}"
     if _CONTROL.search(user) or not _is_unicode(user):
         return "must be Unicode text without control characters"
     return None

@@ -133,7 +133,13 @@ class Instances:
         self._secrets_read_at = datetime.min.replace(tzinfo=UTC)
 
     async def create(
-        self, name: str, *, identity: str | None = None, secret_key: str | None = None
+        self,
+        name: str,
+        *,
+        identity: str | None = None,
+        secret_key: str | None = None,
+        client_secret: str | None = None,
+        app_secret: str | None = None,
     ) -> Instance:
         """
         Make an instance with fresh secrets and a fresh VAPID pair.
@@ -142,28 +148,31 @@ class Instances:
             name: For people.
             identity: The id that its apps know already; None makes one up.
             secret_key: The key that its back ends have already; None makes one up.
+            client_secret: The secret that its apps have already; None makes one up.
+            app_secret: The other one that its back ends have already; None makes one up.
 
         Raises:
             InvalidInput: The name is empty, longer than 200 characters, or not printable;
-                the id is no UUID, or another instance's; the key is too short, or no word.
+                the id is no UUID, or another instance's; a secret is too short, or no word.
         """
         check_name(name)
         now = self._clock()
         made_up = time_ordered_uuid(now, self._randomness(10))
         instance = InstanceId(made_up if identity is None else _read_id(identity))
-        if secret_key is not None:
-            _check_secret_key(secret_key)
         secrets = {
-            "secret_key": (secret_key or self._new_secret_key()).encode(),
-            "client_secret": self._randomness(32).hex().encode(),
-            "app_secret": self._randomness(32).hex().encode(),
+            "secret_key": _kept("secret_key", secret_key) or self._new_secret_key(),
+            "client_secret": _kept("client_secret", client_secret) or self._randomness(32).hex(),
+            "app_secret": _kept("app_secret", app_secret) or self._randomness(32).hex(),
         }
         values = {
             "id": instance,
             "name": name,
             "created_at": now,
             "verify_client_secret": True,
-        } | {column: self.sealed(instance, column, value) for column, value in secrets.items()}
+        } | {
+            column: self.sealed(instance, column, value.encode())
+            for column, value in secrets.items()
+        }
         async with self._database.write() as connection:
             if await rows.find(connection, instance) is not None:
                 raise InvalidInput("id", "belongs to an instance that is there already")
@@ -612,12 +621,19 @@ def _read_id(text: str) -> str:
         raise InvalidInput("id", "must be a UUID") from None
 
 
-def _check_secret_key(key: str) -> None:
-    """Beams' oldest have 31 hexadecimal digits; what is much shorter can be guessed."""
-    is_word = key.isascii() and key.isprintable() and " " not in key
-    if not is_word or not _SHORTEST_KEY <= len(key) <= _LONGEST_KEY:
+def _kept(field_name: str, secret: str | None) -> str | None:
+    """
+    A secret that others have already.
+
+    Beams' oldest have 31 hexadecimal digits; what is much shorter can be guessed.
+    """
+    if secret is None:
+        return None
+    is_word = secret.isascii() and secret.isprintable() and " " not in secret
+    if not is_word or not _SHORTEST_KEY <= len(secret) <= _LONGEST_KEY:
         sentence = f"must be {_SHORTEST_KEY} to {_LONGEST_KEY} ASCII characters without spaces"
-        raise InvalidInput("secret_key", sentence)
+        raise InvalidInput(field_name, sentence)
+    return secret
 
 
 def _check_word(field_name: str, value: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.testing import capture_logs
@@ -33,6 +33,10 @@ async def fail(_request: Request) -> Response:
     raise ValueError("a secret detail")
 
 
+async def fail_in_own_words(_request: Request) -> Response:
+    return JSONResponse({"code": "OWN"}, status_code=500)
+
+
 async def start_and_fail(_scope: Scope, _receive: Receive, send: Send) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": []})
     raise ValueError("too late")
@@ -47,6 +51,7 @@ class Door:
             Route("/hello", hello),
             Route("/read", read, methods=["POST"]),
             Route("/fail", fail),
+            Route("/own", fail_in_own_words),
         ]
         self.app = Doorkeeper(app or Starlette(routes=routes), self.metrics)
 
@@ -132,6 +137,15 @@ async def test_a_fault_of_ours_is_answered_in_the_shape_of_every_other_error() -
     assert [("request_failed", "ValueError", True)] == [
         (log["event"], log["problem"], log["exc_info"]) for log in logs
     ]
+
+
+async def test_a_dialect_may_tell_of_a_fault_in_its_own_words() -> None:
+    """Its 500 in JSON goes out as it is, and is counted."""
+    door = Door()
+
+    reply = await door.ask(b"/own")
+
+    assert (500, {"code": "OWN"}, 1) == (reply.status, reply.json(), door.counted("5xx"))
 
 
 async def test_a_database_that_is_away_is_no_fault_of_ours() -> None:

@@ -5,14 +5,11 @@ For the others the test says to the server what that SDK says, at the address th
 snippet's own setting leads it to. The page's host stands for wherever the server listens.
 """
 
-import asyncio
 import json
 import os
 import re
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 from xml.etree import ElementTree as ET
@@ -22,88 +19,36 @@ import pytest
 import pytest_asyncio
 
 from deployment import ROOT
-from heliograph.app import on_the_network, product
-from heliograph.instances import Instance
-from heliograph.sandbox.authority import Authority
-from heliograph.serving import Tls
 from heliograph.transfer.records import Record, read
 from judges.javascript import NODE, NODE_FOLDER
-from support import settings_in
+from moved import HOST, Server, a_server, request_in, said_by, snippets
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PAGE: Final = (ROOT / "docs" / "howto" / "move-from-beams.md").read_text()
-HOST: Final = "push.example.com"
 ID: Final = "1b880590-6301-4bb5-b34f-45db1c5f5644"
 HELLO: Final = {"users": ["user-001"], "web": {"notification": {"title": "Hello"}}}
 
 
 def section(title: str, language: str) -> str:
     """The first snippet in a language under a heading."""
-    _, _, rest = PAGE.partition(f"\n### {title}\n")
-    found = re.search(rf"^ *```{language}\n(.*?)^ *```", rest, re.MULTILINE | re.DOTALL)
-    assert found, f"there is no {language} under {title}"
-    return found[1]
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """The product under the page's instance id, by http and by https."""
-
-    instance: Instance
-    http: httpx.AsyncClient
-    port: int
-    tls_port: int
-    ca_file: Path
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {"SECRET_KEY": self.instance.secret_keys[0], "PATH": os.environ["PATH"]}
-
-    async def publish(self, path: str, body: object, **headers: str) -> httpx.Response:
-        """What a server SDK says, wherever the page's host is."""
-        secret = {"authorization": f"Bearer {self.instance.secret_keys[0]}"}
-        return await self.http.post(path, json=body, headers=secret | headers)
+    return snippets(PAGE, title, language)[0]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
-    folder = tmp_path_factory.mktemp("product")
-    authority = Authority()
-    chain, key = authority.server_certificate()
-    tls = Tls(folder / "tls.pem", folder / "tls.key")
-    tls.certificate.write_text(chain)
-    tls.key.write_text(key)
-    (folder / "ca.pem").write_text(authority.ca_pem)
-    settings = settings_in(folder, listen_tls="127.0.0.1:0")
-    async with (
-        product(settings, role="all") as built,
-        on_the_network(built.app, settings, tls=tls) as addresses,
-        httpx.AsyncClient(base_url=addresses["endpoint"]) as http,
-    ):
-        instance = await built.instances.create("moved", identity=ID)
-        yield Server(
-            instance=instance,
-            http=http,
-            port=urlsplit(addresses["endpoint"]).port or 0,
-            tls_port=urlsplit(addresses["tls_endpoint"]).port or 0,
-            ca_file=folder / "ca.pem",
-        )
+    async with a_server(tmp_path_factory.mktemp("product"), ID) as server:
+        yield server
 
 
-async def said_by(*command: str | Path, server: Server, cwd: Path | None = None) -> str:
-    """What a program prints; it must end well."""
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        env=server.environment,
-        cwd=cwd,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    async with asyncio.timeout(60):
-        output, problem = await process.communicate()
-    assert 0 == process.returncode, problem.decode()
-    return output.decode()
+async def publish(server: Server, path: str, body: object, **headers: str) -> httpx.Response:
+    """What a server SDK says, wherever the page's host is."""
+    secret = {"authorization": f"Bearer {server.instance.secret_keys[0]}"}
+    return await server.http.post(path, json=body, headers=secret | headers)
+
+
+def environment(server: Server) -> dict[str, str]:
+    return {"SECRET_KEY": server.instance.secret_keys[0], "PATH": os.environ["PATH"]}
 
 
 async def test_node(server: Server) -> None:
@@ -111,7 +56,12 @@ async def test_node(server: Server) -> None:
     snippet = section("Node", "js").replace(HOST, "127.0.0.1").replace("8040", str(server.port))
 
     said = await said_by(
-        NODE, "--input-type=module", "--eval", snippet, server=server, cwd=NODE_FOLDER
+        NODE,
+        "--input-type=module",
+        "--eval",
+        snippet,
+        environment=environment(server),
+        cwd=NODE_FOLDER,
     )
 
     assert "publishId: 'pubid-" in said
@@ -125,7 +75,7 @@ async def test_python(server: Server) -> None:
         .replace("/etc/ssl/push-ca.pem", str(server.ca_file))
     )
 
-    said = await said_by(sys.executable, "-c", snippet, server=server)
+    said = await said_by(sys.executable, "-c", snippet, environment=environment(server))
 
     assert "{'publishId': 'pubid-" in said
 
@@ -158,27 +108,20 @@ async def test_sdks_that_take_a_base_url(
 
     assert base is not None
     assert (f"https://{HOST}", True) == (base[1], ID in snippet)
-    answer = await server.publish(
-        f"/publish_api/v1/instances/{ID}{path}", body, accept="application/json", **headers
+    answer = await publish(
+        server, f"/publish_api/v1/instances/{ID}{path}", body, accept="application/json", **headers
     )
     assert (200, ["publishId"]) == (answer.status_code, list(answer.json()))
 
 
 async def test_who_has_no_setting_publishes_by_hand(server: Server) -> None:
     """The request of the page, as it stands there."""
-    head, _, body = section("Java, Kotlin and Swift", "http").partition("\n\n")
-    first, *fields = head.splitlines()
-    method, url = first.split()
-    headers = dict(line.split(": ", 1) for line in fields)
-    headers["Authorization"] = headers["Authorization"].replace(
-        "SECRET_KEY", server.instance.secret_keys[0]
+    request = request_in(
+        section("Java, Kotlin and Swift", "http"), {"SECRET_KEY": server.instance.secret_keys[0]}
     )
 
-    answer = await server.http.request(
-        method, urlsplit(url).path, content=body.strip(), headers=headers
-    )
+    answer = await server.http.request(**request)
 
-    assert HOST == urlsplit(url).hostname
     assert (200, ["publishId"]) == (answer.status_code, list(answer.json()))
 
 
@@ -265,7 +208,7 @@ async def test_flutter_for_web(server: Server) -> None:
         + "console.log(JSON.stringify(new PusherPushNotifications.Client({instanceId: 'I'}).c))"
     )
 
-    said = await said_by(NODE, "--eval", program, server=server)
+    said = await said_by(NODE, "--eval", program, environment=environment(server))
 
     assert {"instanceId": "I", "endpointOverride": f"https://{HOST}"} == json.loads(said)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,10 +77,12 @@ class Customer:
 
 
 @asynccontextmanager
-async def a_customer(folder: Path, **changes: Any) -> AsyncIterator[Customer]:
-    """A customer of a product on the network, by http and by https."""
+async def a_customer(
+    folder: Path, *, hosts: Sequence[str] = (), **changes: Any
+) -> AsyncIterator[Customer]:
+    """A customer of a product on the network, by http and by https, which has more hosts' names."""
     authority = trustme.CA()
-    certificate = authority.issue_cert("127.0.0.1")
+    certificate = authority.issue_cert("127.0.0.1", *hosts)
     for name, blob in (
         ("ca.pem", authority.cert_pem),
         ("cert.pem", certificate.cert_chain_pems[0]),

@@ -43,20 +43,30 @@ async def serving(script: str, order: object) -> AsyncIterator[asyncio.subproces
         await process.wait()
 
 
-async def ask(script: str, question: object, *, ca_file: Path | None = None) -> Any:
+async def ask(
+    script: str,
+    question: object,
+    *,
+    ca_file: Path | None = None,
+    proxy: str | None = None,
+    home: Path | None = None,
+) -> Any:
     """
     What a script answers.
 
     Args:
         script: Its name, without the extension.
         question: The JSON it reads.
-        ca_file: The root certificate to trust if it makes connections. That is all it
-            knows of the environment.
+        ca_file: The root certificate to trust if it makes connections.
+        proxy: The URL of the proxy through which to make those of https.
+        home: Somebody's folder, if it looks there. Nothing else of the environment is known
+            to it.
 
     Raises:
         AssertionError: if it fails; with what it said.
     """
-    environment = {} if ca_file is None else {"NODE_EXTRA_CA_CERTS": str(ca_file)}
+    known = {"NODE_EXTRA_CA_CERTS": ca_file, "HTTPS_PROXY": proxy, "HOME": home}
+    environment = {name: str(value) for name, value in known.items() if value is not None}
     async with asyncio.timeout(PATIENCE_SECONDS):
         process = await asyncio.create_subprocess_exec(
             NODE,

@@ -22,11 +22,12 @@ from builders import (
     web_address,
 )
 from heliograph.instances import Instance
-from heliograph.model import Address, DeviceId, DeviceNumber, Interest, UserId
+from heliograph.model import Address, DeviceId, DeviceNumber, Interest, Platform, UserId
 from heliograph.storage import devices, users
 from heliograph.storage.database import Database
 from heliograph.transfer import exporting
-from heliograph.transfer.importing import Import, Outcome
+from heliograph.transfer.commits import Outcome
+from heliograph.transfer.importing import Import
 from heliograph.transfer.records import Record, Reject
 from heliograph.wire.jws import base64url
 
@@ -76,6 +77,8 @@ async def test_what_moves_in_is_as_it_was(workshop: Workshop) -> None:
         id=DeviceId("apns-1"),
         metadata={"sdkVersion": "4.0.0"},
         registered_at=NOW - MINUTE,
+        name="D-1",
+        platform=Platform.SAFARI,
     )
     tablet = a_record(fcm_address(), "alice", id=DeviceId("fcm-1"))
 
@@ -136,6 +139,37 @@ async def test_what_is_known_is_added_to(workshop: Workshop) -> None:
     )
 
 
+async def test_a_device_that_is_known_gets_its_name(workshop: Workshop) -> None:
+    """And its platform, where it had none; one that has them keeps them."""
+    instance = await workshop.instance()
+    address = apns_address()
+    device = await workshop.log_in(instance, "alice", address)
+
+    first = await take(workshop, instance, a_record(address, name="D-1", platform=Platform.SAFARI))
+    second = await take(workshop, instance, a_record(address, platform=Platform.IOS))
+
+    (found,) = await everything(workshop, instance)
+    assert (1, 1) == (first.known, second.known)
+    assert (device, "alice", "D-1", Platform.SAFARI) == (
+        found.id,
+        found.user,
+        found.name,
+        found.platform,
+    )
+
+
+async def test_what_has_no_date_gets_the_one_that_is_given(workshop: Workshop) -> None:
+    """A file may be old: what gateways have said since then counts."""
+    instance = await workshop.instance()
+    dated = a_record(registered_at=NOW - 2 * MINUTE)
+
+    await take(workshop, instance, dated, a_record(), registered_at=NOW - MINUTE)
+
+    assert [NOW - 2 * MINUTE, NOW - MINUTE] == [
+        each.registered_at for each in await everything(workshop, instance)
+    ]
+
+
 @pytest.mark.parametrize("user", ["alice", None])
 async def test_a_pruned_device_comes_back(workshop: Workshop, user: str | None) -> None:
     """As one that registers again does, without who was logged in."""
@@ -155,12 +189,13 @@ async def test_a_pruned_device_comes_back(workshop: Workshop, user: str | None) 
     assert (device, user) == (found.id, found.user)
 
 
-@pytest.mark.parametrize("case", ["address", "id", "user", "limit"])
+@pytest.mark.parametrize("case", ["address", "id", "user", "limit", "called", "name"])
 async def test_what_contradicts_is_rejected(workshop: Workshop, case: str) -> None:
     """And changes nothing, while the others of its page move in."""
     instance = await workshop.instance()
     address = apns_address()
     device = await workshop.log_in(instance, "alice", address)
+    await take(workshop, instance, a_record(address, name="D-1"))
     before = await everything(workshop, instance)
     record, reason = {
         "address": (
@@ -170,12 +205,14 @@ async def test_what_contradicts_is_rejected(workshop: Workshop, case: str) -> No
         "id": (a_record(id=device), "its id belongs to a device with another address"),
         "user": (a_record(address, "bob"), "somebody else is logged in on this device"),
         "limit": (a_record(None, "alice"), "its user has 1 devices already"),
+        "called": (a_record(address, name="D-2"), "its address belongs to the device D-1"),
+        "name": (a_record(name="D-1"), "its name belongs to a device with another address"),
     }[case]
     good = a_record(fcm_address(), id=DeviceId("fcm-good"))
 
     outcome = await take(workshop, instance, record, good, max_devices_per_user=1)
 
-    assert Outcome(1, 0, [Reject(1, record.id or "", reason)]) == outcome
+    assert Outcome(1, 0, [Reject(1, record.id or record.name or "", reason)]) == outcome
     assert [*before, replace(good, registered_at=NOW)] == await everything(workshop, instance)
 
 
@@ -255,10 +292,12 @@ async def test_a_device_that_stands_in_a_file_twice(workshop: Workshop) -> None:
         a_record(address, "alice", "b"),
         a_record(address, "bob"),
         a_record(id=DeviceId("apns-1")),
+        a_record(address, name="D-1"),
+        a_record(name="D-1"),
     )
 
     (found,) = await everything(workshop, instance)
-    assert (1, 1, [3, 4]) == (
+    assert (1, 2, [3, 4, 6]) == (
         outcome.added,
         outcome.known,
         [each.line for each in outcome.rejects],
@@ -290,6 +329,21 @@ async def test_a_browser_needs_the_key_that_it_subscribed_with(workshop: Worksho
         )
     ]
     assert {own} == {each.vapid_public_key for each in await everything(workshop, instance)}
+
+
+async def test_a_browser_that_subscribed_without_a_key(workshop: Workshop) -> None:
+    """Mozilla says so in the endpoint: anybody may send, so that the current key will do."""
+    instance = await workshop.instance()
+    unbound, bound = (
+        a_record(web_address(f"https://updates.push.services.mozilla.com/wpush/v{each}/gAAA"))
+        for each in (1, 2)
+    )
+
+    outcome = await take(workshop, instance, unbound, bound)
+
+    (found,) = await everything(workshop, instance)
+    assert (1, [2]) == (outcome.added, [each.line for each in outcome.rejects])
+    assert base64url(instance.vapid.public_key) == found.vapid_public_key
 
 
 async def test_a_rehearsal_keeps_nothing(workshop: Workshop) -> None:
@@ -332,7 +386,12 @@ async def test_what_has_moved_in_is_reached(workshop: Workshop) -> None:
 
 
 crowd = st.lists(
-    st.tuples(st.integers(0, 5), st.integers(0, 5), st.sampled_from(["alice", "bob", None])),
+    st.tuples(
+        st.integers(0, 5),
+        st.integers(0, 5),
+        st.sampled_from(["alice", "bob", None]),
+        st.sampled_from(["D-1", "D-2", None]),
+    ),
     max_size=12,
 )
 
@@ -340,13 +399,13 @@ crowd = st.lists(
 @in_one_database
 @given(crowd=crowd)
 async def test_every_line_has_one_end(
-    workshop: Workshop, crowd: Sequence[tuple[int, int, str | None]]
+    workshop: Workshop, crowd: Sequence[tuple[int, int, str | None, str | None]]
 ) -> None:
-    """However lines contradict each other: added, known or rejected; ids and addresses stay one."""
+    """However lines contradict each other: added, known or rejected; names and ids stay one's."""
     instance = await workshop.instance()
     records = [
-        a_record(fcm_address(f"token-{token}"), user, id=DeviceId(f"fcm-{name}"))
-        for token, name, user in crowd
+        a_record(fcm_address(f"token-{token}"), user, id=DeviceId(f"fcm-{number}"), name=name)
+        for token, number, user, name in crowd
     ]
 
     outcome = await take(workshop, instance, *records)

@@ -7,7 +7,7 @@ import pytest
 from heliograph.errors import ConfigurationError
 from heliograph.model import InstanceId
 from heliograph.transfer import progress
-from heliograph.transfer.importing import Outcome
+from heliograph.transfer.commits import Outcome
 from heliograph.transfer.progress import Journal
 from heliograph.transfer.records import Reject
 

@@ -19,6 +19,7 @@ from heliograph.model import (
     Environment,
     FcmAddress,
     Interest,
+    Platform,
     UserId,
     gateway_of,
 )
@@ -32,7 +33,10 @@ SUBSCRIPTION = {
 }
 APPLE = {"gateway": "apns", "token": "00FF"}
 
-names = st.from_regex(r"[a-zA-Z0-9_\-=@,.;]{1,20}", fullmatch=True).map(Interest)
+names = st.one_of(
+    st.from_regex(r"[a-zA-Z0-9_\-=@,.;]{1,20}", fullmatch=True),
+    st.sampled_from(["two words", " space ", "[", '["a"]', "Städte", '"']),
+).map(Interest)
 addresses: st.SearchStrategy[Address] = st.one_of(
     st.builds(
         ApnsAddress,
@@ -47,12 +51,18 @@ users = st.text(min_size=1, max_size=20).filter(lambda name: user_problem(name) 
 users.validate()  # Hypothesis reads Unicode's tables for it, which takes too long for an example
 
 
+def platforms_of(address: Address) -> list[Platform]:
+    return [each for each in Platform if each.gateway is gateway_of(address)]
+
+
 @st.composite
 def records(draw: st.DrawFn) -> Record:
     address = draw(addresses)
     return Record(
         address=address,
         id=draw(st.none() | st.just(DeviceId(f"{gateway_of(address)}-1"))),
+        name=draw(st.none() | st.sampled_from(["name", "A, 1", "apns-1"])),
+        platform=draw(st.none() | st.sampled_from(platforms_of(address))),
         user=draw(st.none() | users.map(UserId)),
         interests=tuple(sorted(draw(st.sets(names, max_size=4)))),
         metadata=draw(st.dictionaries(st.text(max_size=5), st.integers(-9, 9), max_size=2)),
@@ -109,8 +119,15 @@ def test_tokens_and_sets_are_brought_to_one_form() -> None:
         ({"id": "apns-" + "x" * 200}, "id must begin with apns-"),
         ({"id": 1}, "id must be text"),
         ({"user": "a\nb"}, "user must be Unicode text"),
-        ({"user": "u" * 165}, "user is too long"),
-        ({"interests": ["a b"]}, "interest 'a b'"),
+        ({"user": "u" * 255}, "user is too long"),
+        ({"name": "a\tb"}, "name must be Unicode text without control characters"),
+        ({"name": "n" * 255}, "name is too long, max length is 254"),
+        ({"platform": "android"}, "platform of apns must be one of ios, safari"),
+        ({"platform": 1}, "platform must be text"),
+        ({"interests": ["a\nb"]}, "interest 'a\\nb'"),
+        ({"interests": [""]}, "interest ''"),
+        ({"interests": "[1"}, "interests must be a list"),
+        ({"interests": "i" * 165}, "1 to 164 printable characters"),
         ({"interests": [1]}, "interests must be a list"),
         ({"interests": [f"i{each}" for each in range(5001)]}, "at most 5000 interests"),
         ({"metadata": "[]"}, "metadata must be a JSON object"),

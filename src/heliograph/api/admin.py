@@ -161,7 +161,13 @@ class Admin:
     async def create(self, request: Request) -> Response:
         """Make an instance; its secrets are answered here and nowhere else."""
         body = await read(request, _NewInstance)
-        made = await self._instances.create(body.name, identity=body.id, secret_key=body.secret_key)
+        made = await self._instances.create(
+            body.name,
+            identity=body.id,
+            secret_key=body.secret_key,
+            client_secret=body.client_secret,
+            app_secret=body.app_secret,
+        )
         return json_response(
             {
                 "instance_id": made.id,
@@ -369,6 +375,8 @@ class _NewInstance(msgspec.Struct, forbid_unknown_fields=True):
     name: str
     id: str | None = None
     secret_key: str | None = None
+    client_secret: str | None = None
+    app_secret: str | None = None
 
 
 class _InstanceChange(msgspec.Struct, forbid_unknown_fields=True):

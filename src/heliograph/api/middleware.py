@@ -21,6 +21,7 @@ LONGEST_PATH: Final = 8_192
 
 
 _FAULT: Final = 500
+_JSON: Final = (b"content-type", b"application/json")
 
 
 class Doorkeeper:
@@ -28,9 +29,9 @@ class Doorkeeper:
     Turns away what is too large, counts what is answered, and never lets a fault out.
 
     A fault of ours becomes a 500 in the shape of every other error, and a database that
-    does not answer a 503; details go to the log and nowhere else. No route answers 500 by
-    itself: a 500 that comes from below is Starlette's plain text, sent before it lets the
-    fault out, and is dropped.
+    does not answer a 503; details go to the log and nowhere else. A 500 in plain text that
+    comes from below is Starlette's, sent before it lets the fault out, and is dropped; one in
+    JSON is a dialect's own.
     """
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
@@ -48,7 +49,7 @@ class Doorkeeper:
 
         async def answer(message: Message) -> None:
             nonlocal status
-            if message["type"] == "http.response.start" and message["status"] != _FAULT:
+            if message["type"] == "http.response.start" and not _is_starlettes(message):
                 status = message["status"]
             if status != 0:
                 await send(message)
@@ -78,6 +79,11 @@ class Doorkeeper:
             counter = self._metrics.requests.labels(api, f"{status_class}xx")
             self._counters[api, status_class] = counter
         return counter
+
+
+def _is_starlettes(start: Message) -> bool:
+    """Whether an answer is what Starlette says of a fault that it then lets out."""
+    return start["status"] == _FAULT and _JSON not in start["headers"]
 
 
 def _response(problem: Problem) -> Response:

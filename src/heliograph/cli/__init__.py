@@ -6,7 +6,17 @@ from typing import Annotated
 import typer
 
 from heliograph import __version__
-from heliograph.cli import bench, device, insights, instance, publish, serve, transfer, webhook
+from heliograph.cli import (
+    bench,
+    device,
+    exports,
+    imports,
+    insights,
+    instance,
+    publish,
+    serve,
+    webhook,
+)
 from heliograph.cli.terminal import ERR, OUT
 from heliograph.client.errors import PusherError
 from heliograph.errors import HeliographError
@@ -24,8 +34,8 @@ commands.add_typer(device.commands, name="device")
 commands.add_typer(publish.commands, name="publish")
 commands.add_typer(webhook.commands, name="webhook")
 commands.add_typer(insights.commands)
-commands.add_typer(transfer.import_commands, name="import")
-commands.add_typer(transfer.export_commands, name="export")
+commands.add_typer(imports.commands, name="import")
+commands.add_typer(exports.commands, name="export")
 commands.add_typer(bench.commands, name="bench")
 
 

@@ -27,6 +27,11 @@ from heliograph.wire.jws import base64url
 commands = typer.Typer(no_args_is_help=True, help="Instances: who may publish.")
 
 
+def _secret_file(text: str) -> Any:
+    """An option that names a file with a secret; - is standard input."""
+    return typer.Option(help=text, exists=True, dir_okay=False, allow_dash=True)
+
+
 @commands.command("create")
 def create_instance(
     name: str,
@@ -35,22 +40,30 @@ def create_instance(
         str | None, typer.Option("--id", help="A UUID that apps know already.")
     ] = None,
     secret_key_file: Annotated[
-        Path | None,
-        typer.Option(
-            help="A file with the secret key that back ends have already.",
-            exists=True,
-            dir_okay=False,
-            allow_dash=True,
-        ),
+        Path | None, _secret_file("A file with the secret key that back ends have already.")
+    ] = None,
+    client_secret_file: Annotated[
+        Path | None, _secret_file("A file with the client secret that apps have already.")
+    ] = None,
+    app_secret_file: Annotated[
+        Path | None, _secret_file("A file with the app secret that back ends have already.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make an instance, and print its secrets this once."""
-    key = None if secret_key_file is None else _read_secret(secret_key_file)
+    key, client_secret, app_secret = map(
+        _read_secret, (secret_key_file, client_secret_file, app_secret_file)
+    )
 
     async def run() -> Instance:
         async with app.storage(terminal.settings()) as (_, instances):
-            return await instances.create(name, identity=identity, secret_key=key)
+            return await instances.create(
+                name,
+                identity=identity,
+                secret_key=key,
+                client_secret=client_secret,
+                app_secret=app_secret,
+            )
 
     made = terminal.run(run())
     secrets = {
@@ -157,9 +170,13 @@ def delete_instance(
     OUT.print("Deleted.")
 
 
-def _read_secret(path: Path) -> str:
+def _read_secret(path: Path | None) -> str | None:
     """What stands in a file, or comes on standard input: a command line is for all to see."""
-    return (sys.stdin.read() if str(path) == "-" else path.read_text()).strip()
+    return (
+        None
+        if path is None
+        else (sys.stdin.read() if str(path) == "-" else path.read_text()).strip()
+    )
 
 
 def _describe(instance: Instance) -> dict[str, Any]:

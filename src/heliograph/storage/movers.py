@@ -14,16 +14,18 @@ from heliograph.model import (
     DeviceNumber,
     InstanceNumber,
     Interest,
+    Platform,
     UserId,
     address_digest,
     gateway_of,
 )
-from heliograph.storage import devices, locks
+from heliograph.storage import declared, devices, locks
 from heliograph.storage.columns import Instant, Json
+from heliograph.storage.declared import Declared
 from heliograph.storage.devices import Device
 from heliograph.storage.insertion import INSERTS, MOST_ROWS, Insertion
+from heliograph.storage.tables import declared_interests, interests, users
 from heliograph.storage.tables import devices as table
-from heliograph.storage.tables import interests, users
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ class Mover:
     interests: Sequence[Interest]
     metadata: Mapping[str, Any]
     registered_at: datetime
+    name: str | None = None
+    platform: Platform | None = None
 
 
 class Resident(NamedTuple):
@@ -46,6 +50,8 @@ class Resident(NamedTuple):
     digest: bytes
     user: UserId | None
     is_pruned: bool
+    name: str | None
+    platform: Platform | None
 
 
 class Owner(NamedTuple):
@@ -59,35 +65,54 @@ async def residents(
     connection: AsyncConnection,
     instance: InstanceNumber,
     *,
-    digests: Collection[bytes],
-    ids: Collection[DeviceId],
+    digests: Collection[bytes] = (),
+    ids: Collection[DeviceId] = (),
+    names: Collection[str] = (),
 ) -> Sequence[Resident]:
     """
-    Devices of an instance that have one of some addresses, or one of some ids.
+    Devices of an instance that have one of some addresses, one of some ids, or one of some names.
 
     Nobody else changes them until the transaction ends.
     """
-    is_one = or_(table.c.address_digest.in_(digests), table.c.id.in_(ids))
+    wanted = ((table.c.address_digest, digests), (table.c.id, ids), (table.c.name, names))
+    is_one = or_(*(column.in_(values) for column, values in wanted))
     rows = select(table.c.number).where(table.c.instance_number == instance, is_one)
     await locks.hold_rows(connection, rows.order_by(table.c.number))
-    columns = (table.c.number, table.c.id, table.c.address_digest, users.c.id, table.c.pruned_at)
     query = (
-        select(*columns)
+        select(*_RESIDENT)
         .outerjoin(users, users.c.number == table.c.user_number)
         .where(table.c.instance_number == instance)
     )
     found: dict[int, Resident] = {}
-    for column, values in ((table.c.address_digest, digests), (table.c.id, ids)):
+    for column, values in wanted:
         for row in await connection.execute(query.where(column.in_(values))) if values else ():
-            number, identity, digest, user, pruned_at = row
-            found[number] = Resident(
-                number=DeviceNumber(number),
-                id=DeviceId(identity),
-                digest=bytes(digest),
-                user=None if user is None else UserId(user),
-                is_pruned=pruned_at is not None,
-            )
+            resident = _resident(tuple(row))
+            found[resident.number] = resident
     return list(found.values())
+
+
+_RESIDENT: Final = (
+    table.c.number,
+    table.c.id,
+    table.c.address_digest,
+    users.c.id,
+    table.c.pruned_at,
+    table.c.name,
+    table.c.platform,
+)
+
+
+def _resident(row: Sequence[Any]) -> Resident:
+    number, identity, digest, user, pruned_at, name, platform = row
+    return Resident(
+        number=DeviceNumber(number),
+        id=DeviceId(identity),
+        digest=bytes(digest),
+        user=None if user is None else UserId(user),
+        is_pruned=pruned_at is not None,
+        name=name,
+        platform=None if platform is None else Platform(platform),
+    )
 
 
 async def interests_of(
@@ -155,6 +180,44 @@ async def add(
         await connection.execute(insert(interests), subscribed)
 
 
+async def subscribe(
+    connection: AsyncConnection,
+    instance: InstanceNumber,
+    subscriptions: Collection[tuple[DeviceNumber, Interest]],
+) -> None:
+    """Subscribe devices to interests; those that are there already are no matter."""
+    if not subscriptions:
+        return
+    insertion = INSERTS[connection.dialect.name](interests).on_conflict_do_nothing()
+    rows = [
+        {"instance_number": instance, "name": name, "device_number": device}
+        for device, name in sorted(subscriptions)
+    ]
+    await connection.execute(insertion, rows)
+
+
+async def declare(
+    connection: AsyncConnection, instance: InstanceNumber, wanted: Collection[Declared]
+) -> int:
+    """Declare interests that are not declared yet; how many those were."""
+    known = await declared.known(connection, instance, [each.name for each in wanted])
+    rows = [
+        {
+            "instance_number": instance,
+            "name": each.name,
+            "description": each.description,
+            "created_at": each.created_at,
+            "changed_at": each.changed_at,
+        }
+        for each in sorted(wanted, key=lambda each: each.name)
+        if each.name not in known
+    ]
+    if rows:
+        insertion = INSERTS[connection.dialect.name](declared_interests).on_conflict_do_nothing()
+        await connection.execute(insertion, rows)
+    return len(rows)
+
+
 async def page(
     connection: AsyncConnection, instance: InstanceNumber, *, after: DeviceNumber, limit: int
 ) -> Sequence[tuple[Device, Sequence[Interest]]]:
@@ -179,6 +242,8 @@ _COLUMNS: Final = (
     "user_number",
     "created_at",
     "registered_at",
+    "name",
+    "platform",
 )
 _INSERTION: Final = Insertion(table.name, _COLUMNS, constant={}, returning=("number", "id"))
 
@@ -194,5 +259,7 @@ def _row(instance: InstanceNumber, mover: Mover) -> tuple[Any, ...]:
         "user_number": mover.user_number,
         "created_at": Instant.written(mover.registered_at),
         "registered_at": Instant.written(mover.registered_at),
+        "name": mover.name,
+        "platform": mover.platform,
     }
     return tuple(own[name] for name in _COLUMNS)

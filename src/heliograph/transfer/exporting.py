@@ -4,9 +4,19 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
 
 from heliograph.instances import Instance
-from heliograph.model import DeviceNumber, VapidKeyNumber, WebAddress
-from heliograph.storage import movers
+from heliograph.model import (
+    USUAL_PLATFORM,
+    DeviceNumber,
+    Platform,
+    VapidKeyNumber,
+    WebAddress,
+    gateway_of,
+)
+from heliograph.storage import declared, movers
 from heliograph.storage.database import Database
+from heliograph.storage.declared import Declared
+from heliograph.storage.devices import Device
+from heliograph.transfer.declared import Declaration
 from heliograph.transfer.records import Record
 from heliograph.wire.jws import base64url
 
@@ -29,6 +39,8 @@ async def pages(database: Database, instance: Instance) -> AsyncIterator[Sequenc
                 Record(
                     address=device.address,
                     id=device.id,
+                    name=device.name,
+                    platform=_platform_of(device),
                     user=device.user,
                     interests=tuple(names),
                     metadata=device.metadata,
@@ -40,6 +52,26 @@ async def pages(database: Database, instance: Instance) -> AsyncIterator[Sequenc
             after = found[-1][0].number
         if len(found) < PAGE:
             return
+
+
+async def declarations(database: Database, instance: Instance) -> Sequence[Declaration]:
+    """The interests that an instance has declared, in ascending order."""
+    found: list[Declared] = []
+    while len(found) % PAGE == 0:
+        async with database.read() as connection:
+            more = await declared.page(connection, instance.number, offset=len(found), limit=PAGE)
+        found += more
+        if not more:
+            break
+    return [
+        Declaration(each.name, each.description, each.created_at, each.changed_at) for each in found
+    ]
+
+
+def _platform_of(device: Device) -> Platform | None:
+    """What kind of app a device is; None if its gateway says as much."""
+    is_usual = device.platform is USUAL_PLATFORM[gateway_of(device.address)]
+    return None if is_usual else device.platform
 
 
 def _key_of(address: object, keys: Mapping[VapidKeyNumber, str]) -> str | None:

@@ -16,7 +16,7 @@ import msgspec
 
 from heliograph.errors import ConfigurationError
 from heliograph.model import InstanceId
-from heliograph.transfer.importing import Outcome, Tally
+from heliograph.transfer.commits import Outcome, Tally
 from heliograph.transfer.records import Reject
 
 _HEAD_BYTES: Final = 65_536
@@ -60,9 +60,7 @@ class Journal:
 
     def add(self, outcome: Outcome) -> None:
         """Note what became of a page, which is committed."""
-        self.tally.added += outcome.added
-        self.tally.known += outcome.known
-        self.tally.rejected += len(outcome.rejects)
+        self.tally.add(outcome)
         self._write_rejects(outcome.rejects)
         note = _Note(
             instance=self._instance,

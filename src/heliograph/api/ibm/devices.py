@@ -5,15 +5,14 @@ SDKs read the statuses closely: 200 or an error for a device that is asked for, 
 is registered, 204 for one that is gone.
 """
 
-import base64
 from typing import Any, Final
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from heliograph.addresses import apns_address, fcm_address, web_address
+from heliograph.addresses import apns_address, fcm_address
 from heliograph.api.ibm import document, queries, shapes
+from heliograph.api.ibm.browsers import read_browser_token
 from heliograph.api.ibm.door import BASE, Door, Entry, json_response, read_body
 from heliograph.api.ibm.problems import invalid, not_found
 from heliograph.api.ibm.schema import ANONYMOUS, LONGEST_DEVICE_ID, LONGEST_USER_ID
@@ -212,7 +211,7 @@ def read_address(token: str, platform: Platform, instance: Instance) -> Address:
             case Gateway.FCM:
                 return fcm_address(token)
             case Gateway.WEB:
-                return web_address(_subscription(token))
+                return read_browser_token(token)
     except ValueError as problem:
         raise invalid("token", str(problem)) from None
 
@@ -223,18 +222,6 @@ def _topic(platform: Platform, instance: Instance) -> str | None:
         return None
     kept = document.of(instance).settings.get("safariWebConf", {})
     return str(kept["websitePushID"]) if "websitePushID" in kept else None
-
-
-def _subscription(token: str) -> bytes:
-    """A browser's subscription as browsers write it, with keys in base64url (W3C Push API §8)."""
-    given = msgspec.json.decode(token, type=_Subscription)
-    keys = {"p256dh": _url_safe(given.userPublicKey), "auth": _url_safe(given.userAuth)}
-    return msgspec.json.encode({"endpoint": given.endpoint, "keys": keys})
-
-
-def _url_safe(text: str) -> str:
-    raw = base64.b64decode(text.replace("-", "+").replace("_", "/").encode("ascii") + b"==")
-    return base64.urlsafe_b64encode(raw).decode()
 
 
 def _read_members(body: dict[str, Any], *, needed: tuple[str, ...]) -> dict[str, Any]:
@@ -267,12 +254,6 @@ def _too_many(problem: TooManyDevices) -> Problem:
         f"this user has the {problem.limit} devices that a user may have here "
         "(HELIOGRAPH_MAX_DEVICES_PER_USER)",
     )
-
-
-class _Subscription(msgspec.Struct):
-    endpoint: str
-    userPublicKey: str  # noqa: N815  (its name on the wire)
-    userAuth: str  # noqa: N815  (the same)
 
 
 _READERS: Final[dict[str, Reader]] = {

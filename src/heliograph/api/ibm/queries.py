@@ -82,14 +82,16 @@ def read_after(params: QueryParams) -> int:
 
 def check_known(params: QueryParams, known: Iterable[str]) -> None:
     """
-    Refuse a parameter that there is not.
+    Refuse a parameter that there is not, and NUL in one, which PostgreSQL takes in no text.
 
     Raises:
         Problem: 400.
     """
-    for name in params:
+    for name, value in params.multi_items():
         if name not in known:
             raise problem(Code.UNKNOWN_QUERY, f"The query parameter '{name}' is not known")
+        if "\x00" in value:
+            raise invalid(name, "it must be text without NUL")
 
 
 def page_info(page: Page, url: str, *, count: int, total: int, after: int = 0) -> dict[str, object]:
