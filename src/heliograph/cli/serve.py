@@ -11,11 +11,12 @@ from heliograph.cli import terminal
 from heliograph.cli.terminal import OUT
 from heliograph.config import Settings
 from heliograph.demo.beams import story as beams
+from heliograph.demo.ibm import story as ibm
 from heliograph.serving import stop_signals
 
 commands = typer.Typer()
 
-_STORIES: Final = {"beams": beams.show}
+_STORIES: Final = {"beams": beams.show, "ibm": ibm.show}
 """The demonstrations, by the dialect whose apps they show."""
 
 
