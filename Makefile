@@ -17,7 +17,7 @@ run: $(READY) ## Start server, sandbox and a ready instance on this machine; Ctr
 	@exec $(BIN)/heliograph dev
 
 demo: $(READY) ## Show once that a notification finds the person; exit status says if it did
-	@$(BIN)/heliograph dev --once
+	@$(BIN)/heliograph dev --once && echo && $(BIN)/heliograph dev --once --dialect ibm
 
 test: check $(JUDGES_READY) ## Check everything, then run every test
 	$(BIN)/pytest -n auto

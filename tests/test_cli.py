@@ -194,6 +194,24 @@ def test_an_unknown_setting_names_the_nearest(
     assert "did you mean HELIOGRAPH_LISTEN?" in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.parametrize(
+    "arguments, problem",
+    [
+        (["--dialect", "ibm"], "only with --once"),
+        (["--once", "--dialect", "esperanto"], "one of beams, ibm"),
+    ],
+)
+def test_a_dialect_is_of_the_demonstration(
+    folder: Path, arguments: list[str], problem: str
+) -> None:
+    """A server speaks every dialect, so only a demonstration can be of one, and of one we know."""
+    del folder
+    result = run("dev", *arguments)
+
+    assert result.exit_code == 2
+    assert problem in result.stderr
+
+
 def test_publish_wants_people_or_interests(folder: Path) -> None:
     """Neither, or both, is a wrong call: exit status 2."""
     del folder

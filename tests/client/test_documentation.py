@@ -29,7 +29,22 @@ class FakeEverything:
             return httpx.Response(200)
         if path == "/pusher/beams-auth":
             return httpx.Response(200, json={"token": f"for.{request.url.params['user_id']}"})
+        if path.startswith("/imfpush/"):
+            return _ibm(request)
         return self.device_api.handle(request)
+
+
+def _ibm(request: httpx.Request) -> httpx.Response:
+    """As IBM's API answers a device that it does not know."""
+    match request.method, request.url.path.rpartition("/")[2]:
+        case "POST", "devices":
+            return httpx.Response(201, content=request.content)
+        case "GET", "tags":
+            return httpx.Response(200, json={"tags": []})
+        case "DELETE", _:
+            return httpx.Response(204)
+        case _:
+            return httpx.Response(404)
 
 
 @pytest.fixture
@@ -61,8 +76,8 @@ def address() -> Iterator[str]:
 
 
 def test_there_are_examples() -> None:
-    """Both SDKs, and asyncio, have an example."""
-    assert 3 == len(EXAMPLES)
+    """Every SDK, and asyncio, has an example."""
+    assert 4 == len(EXAMPLES)
 
 
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))
@@ -71,7 +86,7 @@ def test_an_example_runs(
 ) -> None:
     """An example does what it shows, with the addresses replaced by those of a fake."""
     program = re.sub(r"http://127\.0\.0\.1:80\d\d", address, EXAMPLES[number])
-    program = program.replace("device.json", str(tmp_path / "device.json"))
+    program = re.sub(r"(?<=\")[a-z-]*device\.json", str(tmp_path / "device.json"), program)
     program = program.replace("    ) as beams:", f'        endpoint="{address}",\n    ) as beams:')
 
     exec(compile(program, DOCUMENT.name, "exec"), {"__name__": "example"})  # noqa: S102  (ours)

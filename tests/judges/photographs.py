@@ -13,8 +13,9 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
+from heliograph.demo.beams.cast import Customer, gadget
 from heliograph.demo.customer_backend import DEMO_USERS
-from heliograph.demo.stage import Customer, World
+from heliograph.demo.stage import World
 from heliograph.dev import developing
 from judges import firefox
 from judges.firefox import Firefox
@@ -41,8 +42,8 @@ async def take(program: Path, folder: Path) -> None:
         customer = await stack.enter_async_context(Customer.open_for_business(development))
         world = await stack.enter_async_context(World.watched(development))
         for name, platform in (("Her tablet", "fcm"), ("Her phone", "apns")):
-            gadget = await stack.enter_async_context(world.gadget(name, platform))
-            await gadget.log_in(ADA, customer)
+            bought = await stack.enter_async_context(gadget(world, name, platform))
+            await bought.log_in(ADA, customer)
         push = development.sandbox["webpush_ws"]
         browser = await stack.enter_async_context(
             Firefox.running(program, push=push, folder=folder)

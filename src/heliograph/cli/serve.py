@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -10,10 +10,14 @@ from heliograph import app, dev, doctor
 from heliograph.cli import terminal
 from heliograph.cli.terminal import OUT
 from heliograph.config import Settings
-from heliograph.demo import story
+from heliograph.demo.beams import story as beams
+from heliograph.demo.ibm import story as ibm
 from heliograph.serving import stop_signals
 
 commands = typer.Typer()
+
+_STORIES: Final = {"beams": beams.show, "ibm": ibm.show}
+"""The demonstrations, by the dialect whose apps they show."""
 
 
 @commands.command()
@@ -40,6 +44,10 @@ def develop(
     once: Annotated[
         bool, typer.Option("--once", help="Show the demonstration and exit: 0 if it held.")
     ] = False,
+    dialect: Annotated[
+        str | None,
+        typer.Option(help="With --once: whose apps to show, beams (as if not told) or ibm."),
+    ] = None,
     listen: Annotated[
         str | None, typer.Option(help="Address and port for http [HELIOGRAPH_LISTEN].")
     ] = None,
@@ -48,8 +56,15 @@ def develop(
     ] = None,
 ) -> None:
     """Serve with imitations of Apple, Google and the browsers' services, on this machine only."""
+    if dialect is not None and not once:
+        raise typer.BadParameter(
+            "only with --once: a server speaks every dialect", param_hint="--dialect"
+        )
+    if dialect not in (None, *_STORIES):
+        raise typer.BadParameter(f"one of {', '.join(_STORIES)}", param_hint="--dialect")
     if once:
-        held = terminal.run(story.show(terminal.settings(log_level="error"), OUT))
+        show = _STORIES[dialect or "beams"]
+        held = terminal.run(show(terminal.settings(log_level="error"), OUT))
         raise typer.Exit(0 if held else 1)
     terminal.run(_develop(terminal.settings(listen=listen, data_dir=data_dir)))
 

@@ -13,17 +13,14 @@ of the profiles, which do as one of the official SDKs does, request by request.
 """
 
 import asyncio
-import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from os import PathLike
-from types import TracebackType
-from typing import Final, Self
 
 import httpx
 
 from heliograph.client.browser import Browser
-from heliograph.client.endpoint import DEFAULT_ENDPOINT, base_url, tls_context
+from heliograph.client.endpoint import DEFAULT_ENDPOINT, base_url
 from heliograph.client.errors import (
     BadBeamsToken,
     BadDeviceToken,
@@ -46,9 +43,9 @@ from heliograph.client.profiles import Profile
 from heliograph.client.profiles import profile as read_profile
 from heliograph.client.registration import DeviceToken, metadata
 from heliograph.client.retry import Retry
+from heliograph.client.skins import TIMEOUT_SECONDS, AsyncSkin, Skin
 from heliograph.client.state import FileStore, MemoryStore, Store
 from heliograph.client.state import platform as read_platform
-from heliograph.client.steps import Operation, T, run, run_async
 from heliograph.client.tokens import AuthData, BeamsTokenProvider
 
 __all__ = [
@@ -75,8 +72,6 @@ __all__ = [
     "Unreachable",
     "UserAlreadySet",
 ]
-
-_TIMEOUT_SECONDS: Final = 30.0
 
 
 class _Device:
@@ -137,7 +132,7 @@ class _Device:
         return sorted(self._lifecycle.started().wanted_interests)
 
 
-class PushNotifications(_Device):
+class PushNotifications(_Device, Skin):
     """
     One device, for synchronous code; may be shared by threads, whose calls take turns.
 
@@ -153,7 +148,7 @@ class PushNotifications(_Device):
         platform: str | None = None,
         os_version: str | None = None,
         ca_file: str | PathLike[str] | None = None,
-        timeout: float = _TIMEOUT_SECONDS,
+        timeout: float = TIMEOUT_SECONDS,
         retry: Retry | None = None,
         http_client: httpx.Client | None = None,
         sleep: Callable[[float], None] = time.sleep,
@@ -187,11 +182,10 @@ class PushNotifications(_Device):
             ValueError: The endpoint, the platform or the profile cannot be read, or they
                 do not fit together.
         """
-        super().__init__(endpoint, state_file, platform, os_version, retry, profile, clock, store)
-        self._owns_http = http_client is None
-        self._http = http_client or httpx.Client(verify=tls_context(ca_file), timeout=timeout)
-        self._sleep = sleep
-        self._turn = threading.Lock()
+        _Device.__init__(
+            self, endpoint, state_file, platform, os_version, retry, profile, clock, store
+        )
+        Skin.__init__(self, http_client, ca_file=ca_file, timeout=timeout, sleep=sleep)
 
     def start(self, instance_id: str) -> None:
         """
@@ -327,28 +321,8 @@ class PushNotifications(_Device):
         """
         return self._run(self._lifecycle.handle_notification(payload, AppState(app_state)))
 
-    def close(self) -> None:
-        """Close the connections, unless the HTTP client is the caller's own."""
-        if self._owns_http:
-            self._http.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def _run(self, operation: Operation[T]) -> T:
-        with self._turn:
-            return run(operation, send=self._http.send, sleep=self._sleep)
-
-
-class AsyncPushNotifications(_Device):
+class AsyncPushNotifications(_Device, AsyncSkin):
     """
     One device, for asyncio: ``PushNotifications`` with ``await``; calls take turns.
 
@@ -364,7 +338,7 @@ class AsyncPushNotifications(_Device):
         platform: str | None = None,
         os_version: str | None = None,
         ca_file: str | PathLike[str] | None = None,
-        timeout: float = _TIMEOUT_SECONDS,
+        timeout: float = TIMEOUT_SECONDS,
         retry: Retry | None = None,
         http_client: httpx.AsyncClient | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -373,11 +347,10 @@ class AsyncPushNotifications(_Device):
         store: Store | None = None,
     ) -> None:
         """Prepare a device; nothing is read or sent. The arguments are ``PushNotifications``'s."""
-        super().__init__(endpoint, state_file, platform, os_version, retry, profile, clock, store)
-        self._owns_http = http_client is None
-        self._http = http_client or httpx.AsyncClient(verify=tls_context(ca_file), timeout=timeout)
-        self._sleep = sleep
-        self._turn = asyncio.Lock()
+        _Device.__init__(
+            self, endpoint, state_file, platform, os_version, retry, profile, clock, store
+        )
+        AsyncSkin.__init__(self, http_client, ca_file=ca_file, timeout=timeout, sleep=sleep)
 
     async def start(self, instance_id: str) -> None:
         """Take up the stored state, or begin a new one; as ``PushNotifications`` does."""
@@ -422,26 +395,6 @@ class AsyncPushNotifications(_Device):
     ) -> Handled:
         """Do with a notification what the SDK does; as ``PushNotifications`` does."""
         return await self._run(self._lifecycle.handle_notification(payload, AppState(app_state)))
-
-    async def aclose(self) -> None:
-        """Close the connections, unless the HTTP client is the caller's own."""
-        if self._owns_http:
-            await self._http.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
-    async def _run(self, operation: Operation[T]) -> T:
-        async with self._turn:
-            return await run_async(operation, send=self._http.send, sleep=self._sleep)
 
 
 def _imitation(

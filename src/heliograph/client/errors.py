@@ -24,6 +24,8 @@ What the two SDKs raise. Wrong arguments are a plain TypeError or ValueError.
         ├── NotFound                   404: the device, or the whole instance, is not there
         ├── BadDeviceToken             the push token was not accepted
         └── BadBeamsToken              the Beams token was not accepted
+
+What IBM's SDKs raise besides is in ``ibm/errors.py``.
 """
 
 # ruff: noqa: N818  (most names read as what they say; the rest are Pusher's)

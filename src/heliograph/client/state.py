@@ -2,14 +2,12 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, Protocol, Self, get_args
 
-from heliograph.client.errors import StateError
+from heliograph.client.files import read, replace
 from heliograph.client.jobs import Job, jobs_from_json, jobs_to_json
 
 Platform = Literal["apns", "fcm", "web"]
@@ -131,13 +129,7 @@ class MemoryStore:
 
 
 class FileStore:
-    """
-    Keeps the state in a JSON file that only its owner may read.
-
-    A file is replaced as a whole, so that one who reads it, or a crash, finds the old
-    state or the new one. One file is for one device; two that share it lose each
-    other's changes.
-    """
+    """Keeps the state in a JSON file (``files``); one file is for one device."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
@@ -150,31 +142,11 @@ class FileStore:
             StateError: It is not one of ours. It is left as it is: to begin anew would
                 leave a device behind that still receives the user's notifications.
         """
-        try:
-            return state_from_json(self._path.read_bytes())
-        except FileNotFoundError:
-            return None
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise StateError(f"{self._path} is not a device state: {error!r}") from error
+        return read(self._path, state_from_json)
 
     def save(self, state: State | None) -> None:
         """Replace the file, or remove it for None."""
-        if state is None:
-            self._path.unlink(missing_ok=True)
-            return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        # mkstemp creates with mode 0600.
-        handle, name = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=self._path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(state_to_json(state))
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(self._path)
-        except BaseException:
-            with suppress(OSError):
-                Path(name).unlink()
-            raise
+        replace(self._path, None if state is None else state_to_json(state))
 
 
 def state_to_json(state: State) -> bytes:

@@ -1,7 +1,9 @@
 """
-The demonstration: two people, four devices, one customer, step by step.
+The demonstration: two people and their devices, one customer, step by step.
 
-``story.py`` is what happens, ``stage.py`` is who takes part: virtual devices, a
-customer's back end, and eyes that look at every screen. The back end is the example
-in ``examples/``, linked here so that an installed package has it too.
+It is told once for each dialect: ``beams/`` and ``ibm/`` have a ``story.py``, which is what
+happens, and a ``cast.py``, who takes part and does only what they could do in real life.
+``stage.py`` is what surrounds them, with eyes that look at every screen, and ``telling.py``
+keeps the score. The back end is the example in ``examples/``, linked here so that an
+installed package has it too.
 """

@@ -1,99 +1,45 @@
-"""Who takes part in the demonstration, each doing only what they could do in real life."""
+"""What surrounds a demonstration: a product of its own, devices, and eyes for their screens."""
 
 import asyncio
 import contextlib
+import tempfile
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final, Self
 
 import httpx
 
-from heliograph.client.device import AsyncPushNotifications, AuthData, BeamsTokenProvider
-from heliograph.client.publish import AsyncPushNotifications as Beams
-from heliograph.demo.customer_backend import DEMO_USERS, build_app
-from heliograph.dev import Development
-from heliograph.serving import address_of, bind, serving
+from heliograph.config import Settings
+from heliograph.dev import Development, developing
 
 _PATIENCE_SECONDS: Final = 20.0
 _LOOK_EVERY_SECONDS: Final = 0.02
 
 
-class Customer:
-    """The customer's back end, as their apps see it: log-in, auth endpoint, messages."""
-
-    def __init__(self, address: str, http: httpx.AsyncClient) -> None:
-        """Talk to the back end at an address."""
-        self.address = address
-        self._http = http
-
-    @classmethod
-    @contextlib.asynccontextmanager
-    async def open_for_business(cls, development: Development) -> AsyncIterator[Self]:
-        """The example back end on a port of its own, with the instance's secret key."""
-        async with contextlib.AsyncExitStack() as stack:
-            beams = await stack.enter_async_context(
-                Beams(
-                    development.instance_id,
-                    development.secret_key,
-                    endpoint=development.endpoint,
-                )
-            )
-            listener = bind("127.0.0.1", 0)
-            await stack.enter_async_context(serving(build_app(beams, DEMO_USERS), listener))
-            address = f"http://{address_of(listener)}"
-            http = await stack.enter_async_context(httpx.AsyncClient(base_url=address))
-            yield cls(address, http)
-
-    async def log_in(self, user: str) -> str:
-        """A session of the customer's own, by name and password."""
-        answer = await self._http.post(
-            "/login", json={"username": user, "password": DEMO_USERS[user]}
+@contextlib.asynccontextmanager
+async def rehearsed(settings: Settings) -> AsyncIterator[Development]:
+    """Everything that ``dev`` starts, in a folder of its own and on free ports."""
+    with tempfile.TemporaryDirectory(prefix="heliograph-demo-") as folder:
+        own = replace(
+            settings,
+            data_dir=Path(folder),
+            database_url=None,
+            listen="127.0.0.1:0",
+            listen_tls="127.0.0.1:0",
+            sandbox_listen="127.0.0.1:0",
         )
-        answer.raise_for_status()
-        return str(answer.json()["session_token"])
-
-    async def send(self, session: str, *, to: str, text: str) -> str:
-        """Send somebody a message, through the customer's back end; the publish id."""
-        answer = await self._http.post(
-            "/messages",
-            json={"to": to, "text": text},
-            headers={"authorization": f"Bearer {session}"},
-        )
-        answer.raise_for_status()
-        return str(answer.json()["publishId"])
-
-
-@dataclass(slots=True)
-class Gadget:
-    """A virtual phone, tablet or browser with the customer's app on it."""
-
-    name: str
-    platform: str
-    token: str
-    """Its address, as its push service names it."""
-    sdk: AsyncPushNotifications
-
-    async def log_in(self, user: str, customer: Customer) -> None:
-        """What the app does after log-in, and at every launch."""
-        session = await customer.log_in(user)
-        provider = BeamsTokenProvider(
-            f"{customer.address}/pusher/beams-auth",
-            lambda: AuthData(headers={"authorization": f"Bearer {session}"}, query_params={}),
-        )
-        await self.sdk.set_user_id(user, provider)
-
-    async def log_out(self) -> None:
-        """What the app does at log-out."""
-        await self.sdk.clear_all_state()
+        async with developing(own) as development:
+            yield development
 
 
 class World:
-    """Everything outside the product: where gadgets come from, and what they show."""
+    """Everything outside the product: where devices come from, and what they show."""
 
     def __init__(self, development: Development, http: httpx.AsyncClient) -> None:
         """Look at a running ``dev``."""
-        self._development = development
-        self._http = http
+        self.development = development
+        self.http = http
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -102,52 +48,40 @@ class World:
         async with httpx.AsyncClient() as http:
             yield cls(development, http)
 
-    @contextlib.asynccontextmanager
-    async def gadget(self, name: str, platform: str) -> AsyncIterator[Gadget]:
-        """A new device that has the app installed and registered."""
-        answer = await self._http.post(
-            f"{self._development.sandbox['management']}/devices",
+    async def bought(self, name: str, platform: str) -> dict[str, Any]:
+        """A new device: its ``token``, and what else its push service tells of it."""
+        answer = await self.http.post(
+            f"{self.development.sandbox['management']}/devices",
             json={"platform": platform, "name": name},
         )
         answer.raise_for_status()
-        minted = answer.json()
-        async with AsyncPushNotifications(self._development.endpoint, platform=platform) as sdk:
-            await sdk.start(self._development.instance_id)
-            if platform == "apns":
-                await sdk.register_device_token(minted["token"], minted["topic"])
-            else:
-                await sdk.register_device_token(minted.get("subscription", minted["token"]))
-            yield Gadget(name, platform, minted["token"], sdk)
+        minted: dict[str, Any] = answer.json()
+        return minted
 
-    async def owner(self, gadget: Gadget) -> str | None:
-        """The person who is logged in on a device, as the server knows it."""
-        answer = await self._http.get(
-            f"{self._development.endpoint}/device_api/v1/instances/"
-            f"{self._development.instance_id}/devices/{gadget.platform}/{gadget.sdk.device_id}"
+    async def arrivals(self, token: str) -> list[Any]:
+        """What has arrived on a device so far, as its app, or its worker, is given it."""
+        answer = await self.http.get(
+            f"{self.development.sandbox['management']}/inbox", params={"token": token}
         )
         answer.raise_for_status()
-        return answer.json()["userId"] or None
+        return [arrival["payload"] for arrival in answer.json()]
+
+    async def has(self, token: str, text: str) -> bool:
+        """Whether a notification with this text has arrived on a device."""
+        return any(text in str(payload) for payload in await self.arrivals(token))
 
     async def settled(self, publish: str) -> dict[str, Any]:
         """The counts of a publish, once every delivery of it is over."""
         url = (
-            f"{self._development.endpoint}/admin/v1/instances/"
-            f"{self._development.instance_id}/publishes/{publish}"
+            f"{self.development.endpoint}/admin/v1/instances/"
+            f"{self.development.instance_id}/publishes/{publish}"
         )
-        headers = {"authorization": f"Bearer {self._development.admin_token}"}
+        headers = {"authorization": f"Bearer {self.development.admin_token}"}
         async with asyncio.timeout(_PATIENCE_SECONDS):
             while True:
-                answer = await self._http.get(url, headers=headers)
+                answer = await self.http.get(url, headers=headers)
                 answer.raise_for_status()
                 counts: dict[str, Any] = answer.json()
                 if counts["state"] == "finished":
                     return counts
                 await asyncio.sleep(_LOOK_EVERY_SECONDS)
-
-    async def shows(self, gadget: Gadget, text: str) -> bool:
-        """Whether a notification with this text has arrived on a device."""
-        answer = await self._http.get(
-            f"{self._development.sandbox['management']}/inbox", params={"token": gadget.token}
-        )
-        answer.raise_for_status()
-        return any(text in str(arrival["payload"]) for arrival in answer.json())

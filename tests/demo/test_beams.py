@@ -1,4 +1,4 @@
-"""The demonstration."""
+"""The demonstration with apps of Beams'."""
 
 import io
 from pathlib import Path
@@ -6,8 +6,9 @@ from pathlib import Path
 from rich.console import Console
 
 from heliograph.config import Settings
-from heliograph.demo import story
-from heliograph.demo.stage import Customer, Gadget, World
+from heliograph.demo.beams import story
+from heliograph.demo.beams.cast import Customer
+from heliograph.demo.stage import World
 from heliograph.dev import developing
 from support import settings_in
 
@@ -29,8 +30,8 @@ async def test_the_demonstration_notices_a_failure(tmp_path: Path) -> None:
     settings = settings_in(tmp_path, sandbox_listen="127.0.0.1:0")
 
     class BlindWorld(World):
-        async def shows(self, gadget: Gadget, text: str) -> bool:
-            del gadget, text
+        async def has(self, token: str, text: str) -> bool:
+            del token, text
             return False
 
     async with (
