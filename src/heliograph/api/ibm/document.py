@@ -7,6 +7,7 @@ sent do not lie here, but where those of every dialect do.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -14,7 +15,12 @@ import msgspec
 from heliograph.api.ibm.events import NAME as DIALECT
 from heliograph.instances import Instance
 
-__all__ = ["DIALECT", "Document", "of", "read", "web_sites", "write"]
+__all__ = ["DIALECT", "ICONS", "Document", "icons", "of", "read", "web_sites", "write"]
+
+ICONS = f"{DIALECT}/icons"
+"""They lie apart: nearly nobody asks for them, and they are large."""
+
+_REMEMBERED = 256
 
 
 class Document(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -28,8 +34,9 @@ class Document(msgspec.Struct, frozen=True, omit_defaults=True):
     """By ``groupId``."""
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def read(document: bytes | None) -> Document:
-    """A document as it is kept; an empty one if there is none."""
+    """A document as it is kept; an empty one if there is none. Not to be changed."""
     return Document() if document is None else msgspec.json.decode(document, type=Document)
 
 
@@ -41,6 +48,12 @@ def write(document: Document) -> bytes | None:
 def of(instance: Instance) -> Document:
     """The document of an instance."""
     return read(instance.documents.get(DIALECT))
+
+
+def icons(instance: Instance) -> dict[str, bytes]:
+    """The icons that its web site has brought; none if it brought none."""
+    kept = instance.documents.get(ICONS)
+    return {} if kept is None else msgspec.json.decode(kept, type=dict[str, bytes])
 
 
 def web_sites(instance: Instance) -> list[str]:

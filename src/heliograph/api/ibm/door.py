@@ -70,6 +70,16 @@ class Door:
         self._device_rate = Rate(device_rate)
         self._clock = clock
 
+    async def visitor(self, request: Request) -> Instance:
+        """
+        The instance of a request that anybody may make.
+
+        Raises:
+            Problem: 404 or 429.
+        """
+        self._device_rate.check(address_of(request), "address", now=self._clock())
+        return await self._instance(request)
+
     async def client(self, request: Request) -> Instance:
         """
         The instance of a request that devices make.
@@ -80,8 +90,7 @@ class Door:
         Raises:
             Problem: 401, 404 or 429.
         """
-        self._device_rate.check(address_of(request), "address", now=self._clock())
-        instance = await self._instance(request)
+        instance = await self.visitor(request)
         if instance.verify_client_secret:
             self.check_client(request, instance)
         return instance

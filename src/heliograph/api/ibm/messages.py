@@ -13,7 +13,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from heliograph.api.ibm import document, payloads, queries, shapes
+from heliograph.api.ibm import payloads, queries, shapes
+from heliograph.api.ibm.channels import expanded
 from heliograph.api.ibm.devices import base_of
 from heliograph.api.ibm.door import (
     MESSAGE_BODY_BYTES,
@@ -184,8 +185,7 @@ class MessagesApi:
     def _built(self, instance: Instance, sending: Sending) -> tuple[str, Messages]:
         """A new id, and what is sent under it."""
         message = message_id(self._randomness(16))
-        channels = document.of(instance).channels
-        return message, payloads.build(sending, message, channels=channels)
+        return message, payloads.build(sending, message, channels=expanded(instance))
 
     # --- asking ----------------------------------------------------------------------
 

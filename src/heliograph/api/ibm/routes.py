@@ -6,10 +6,13 @@ from datetime import datetime
 
 from starlette.routing import BaseRoute
 
+from heliograph.api.ibm.channels import Channels
 from heliograph.api.ibm.devices import Devices
 from heliograph.api.ibm.door import BASE, Door, Handler
 from heliograph.api.ibm.identity import Identity
 from heliograph.api.ibm.messages import MessagesApi
+from heliograph.api.ibm.safari import Safari
+from heliograph.api.ibm.settings import Settings
 from heliograph.api.ibm.status import Status
 from heliograph.api.ibm.subscriptions import Subscriptions
 from heliograph.api.ibm.tags import Tags
@@ -66,6 +69,9 @@ def routes(
     entries = [
         *Status(door, roster, ledger, product.database, clock=clock).entries(),
         *messages.entries(),
+        *Settings(door, instances).entries(),
+        *Safari(door, roster).entries(),
+        *Channels(door, instances).entries(),
         *Devices(door, roster).entries(),
         *Tags(door, product.catalogue).entries(),
         *Subscriptions(door, roster).entries(),

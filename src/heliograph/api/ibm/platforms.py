@@ -1,0 +1,196 @@
+"""
+What the settings of each platform hold (contract §6).
+
+Each reader makes two things of what was put: what is kept and told back, and what something is
+sent with. No key and no password is among the first.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from heliograph.api.ibm import icons
+from heliograph.api.ibm.forms import Form
+from heliograph.api.ibm.problems import invalid
+from heliograph.api.ibm.values import boolean_or_word, filled_text
+from heliograph.api.problems import Problem
+from heliograph.errors import InvalidInput
+from heliograph.gateways import apple_certificate
+from heliograph.model import (
+    ApnsCertificate,
+    ApnsCredentials,
+    ApnsIdentity,
+    FcmCredentials,
+    ServiceAccount,
+)
+
+_LONGEST_TEXT: Final = 8192
+_LOCAL: Final = ("localhost", "127.0.0.1", "::1")
+_WEBSITE_PUSH: Final = "web."
+
+
+def read_apns(form: Form) -> tuple[ApnsIdentity, dict[str, Any]]:
+    """
+    A .p12 with its password; or a .p8 with ``keyId``, ``teamId`` and ``bundleId``, our names.
+
+    ``isSandBox`` is told back and no more: which of Apple's hosts knows a token is found out by
+    sending.
+
+    Raises:
+        Problem: 400.
+    """
+    file = form.file("certificate")
+    is_sandbox = boolean_or_word("isSandBox", form.texts.get("isSandBox", "false").lower())
+    kept = {"certificate": file.name, "isSandBox": is_sandbox}
+    if file.name.lower().endswith(".p8"):
+        key = ApnsCredentials(
+            key=_text_of("certificate", file.content),
+            key_id=form.text("keyId"),
+            team_id=form.text("teamId"),
+            topic=form.text("bundleId"),
+        )
+        said = {"keyId": key.key_id, "teamId": key.team_id, "bundleId": key.topic}
+        return key, kept | said
+    certificate = _from_pkcs12(form, topic=form.texts.get("bundleId"))
+    return certificate, kept | _validity(certificate)
+
+
+def read_safari(form: Form) -> tuple[ApnsCertificate, dict[str, Any]]:
+    """
+    The certificate of a Website Push ID, and what Safari shows of the site.
+
+    Raises:
+        Problem: 400.
+    """
+    push_id = form.text("websitePushID")
+    if not push_id.startswith(_WEBSITE_PUSH):
+        raise invalid("websitePushID", "it must begin with web., as Apple gives them")
+    address = form.text("urlFormatString")
+    if urlsplit(address).scheme not in ("http", "https"):
+        raise invalid("urlFormatString", "it must be an http address, with %@ for each argument")
+    certificate = _from_pkcs12(form, topic=push_id)
+    kept = {
+        "certificate": form.file("certificate").name,
+        "websiteName": form.text("websiteName"),
+        "urlFormatString": address,
+        "websitePushID": push_id,
+        "webSiteUrl": _origin("webSiteUrl", form.text("webSiteUrl")),
+    }
+    return certificate, kept | _validity(certificate)
+
+
+def read_icons(form: Form) -> bytes | None:
+    """
+    The icons of a form, as they are kept, ours where one is missing; None if it has none.
+
+    Raises:
+        Problem: 400: one of them is none.
+    """
+    brought = {name: form.files[name].content for name in icons.SIZES if name in form.files}
+    for name, content in brought.items():
+        if found := icons.problem_of(content, icons.SIZES[name]):
+            raise invalid(name, found)
+    if not brought:
+        return None
+    return msgspec.json.encode(
+        {name: brought.get(name) or icons.sun(size) for name, size in icons.SIZES.items()}
+    )
+
+
+def read_google(body: Mapping[str, Any]) -> tuple[FcmCredentials | None, dict[str, Any]]:
+    """
+    A sender's number, and a key: a service account's JSON, or one of Google's older server keys.
+
+    The older ones open nothing any more; they are kept and told back, for clients compare them.
+    A service account sends, and is told back by its name.
+
+    Raises:
+        Problem: 400.
+    """
+    key = filled_text("apiKey", body.get("apiKey"))
+    sender = filled_text("senderId", body.get("senderId"))
+    if len(key) > _LONGEST_TEXT or len(sender) > _LONGEST_TEXT:
+        raise invalid("apiKey", f"it must have at most {_LONGEST_TEXT} characters")
+    if not key.lstrip().startswith("{"):
+        return None, {"apiKey": key, "senderId": sender}
+    try:
+        account = msgspec.json.decode(key, type=ServiceAccount)
+    except (msgspec.MsgspecError, ValueError):
+        raise invalid("apiKey", "it must be the JSON of a service account, or a key") from None
+    return FcmCredentials(account), {"apiKey": account.client_email, "senderId": sender}
+
+
+def read_site(body: Mapping[str, Any], *, has_key: bool) -> dict[str, Any]:
+    """
+    The origin of the web site that the instance is for; Chrome's setting has a key besides.
+
+    The key is Google's older one, which web push does not need.
+
+    Raises:
+        Problem: 400.
+    """
+    site = _origin("webSiteUrl", filled_text("webSiteUrl", body.get("webSiteUrl")))
+    if not has_key:
+        return {"webSiteUrl": site}
+    key = body.get("apiKey")
+    return {
+        "apiKey": "" if key is None else filled_text("apiKey", key)[:_LONGEST_TEXT],
+        "webSiteUrl": site,
+    }
+
+
+def described(identity: ApnsIdentity) -> dict[str, Any]:
+    """What is told of APNs credentials that were put through the operator's API."""
+    kept: dict[str, Any] = {"certificate": "", "isSandBox": False}
+    if isinstance(identity, ApnsCertificate):
+        return kept | _validity(identity)
+    said = {"keyId": identity.key_id, "teamId": identity.team_id, "bundleId": identity.topic}
+    return kept | said
+
+
+def invalid_credential(found: InvalidInput) -> Problem:
+    """A mistake in a credential, by the name that its parameter has here."""
+    names = {"key": "certificate", "topic": "bundleId", "key_id": "keyId", "team_id": "teamId"}
+    field = "apiKey" if found.field.startswith("service_account") else found.field
+    return invalid(names.get(field, field), found.problem)
+
+
+def _from_pkcs12(form: Form, *, topic: str | None) -> ApnsCertificate:
+    content, password = form.file("certificate").content, form.texts.get("password", "")
+    try:
+        certificate, key = apple_certificate.from_pkcs12(content, password)
+        topics = apple_certificate.facts(certificate).topics
+    except ValueError as problem:
+        raise invalid("certificate", str(problem)) from None
+    if not topic and not topics:
+        raise invalid("bundleId", "it is required, for the certificate does not name it")
+    return ApnsCertificate(certificate, key, topic or topics[0])
+
+
+def _validity(certificate: ApnsCertificate) -> dict[str, str]:
+    expires_at = apple_certificate.facts(certificate.certificate).expires_at
+    return {"validUntil": f"{expires_at:%Y-%m-%dT%H:%M:%SZ}"}
+
+
+def _text_of(parameter: str, content: bytes) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise invalid(parameter, "it must be a .p12, or a .p8 in PEM") from None
+
+
+def _origin(parameter: str, address: str) -> str:
+    """The origin of an address: scheme, host and port, as browsers name it."""
+    parts = urlsplit(address)
+    try:
+        port = parts.port
+    except ValueError:
+        raise invalid(parameter, "its port is no number") from None
+    host = parts.hostname or ""
+    is_secure = parts.scheme == "https" or (parts.scheme == "http" and host in _LOCAL)
+    if not host or not is_secure or not address.isascii() or not address.isprintable():
+        raise invalid(parameter, "it must be an https address (http on localhost)")
+    name = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{name}" + ("" if port is None else f":{port}")

@@ -1,0 +1,101 @@
+"""Channels of Android, and their groups."""
+
+from typing import Any
+
+import pytest
+
+from api.ibm.words import App
+from heliograph.api.ibm.channels import expanded
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+CHANNEL: dict[str, Any] = {
+    "channelId": "offers",
+    "channelName": "Offers",
+    "importance": 4,
+    "enableLights": True,
+    "enableVibration": False,
+    "lightColor": "RED",
+    "lockScreenVisibility": 1,
+    "groupId": "shop",
+    "bypassDND": False,
+    "description": "What is cheap today",
+    "showBadge": True,
+    "sound": "bell.mp3",
+    "vibrationPattern": [100, 200],
+}
+GROUP = {"groupId": "shop", "groupName": "The shop"}
+
+
+@pytest.mark.parametrize(
+    "kind, body", [("channels", CHANNEL), ("channelGroups", GROUP)], ids=["channel", "group"]
+)
+async def test_defined_changed_and_forgotten(app: App, kind: str, body: dict[str, Any]) -> None:
+    """Contract §2.2, §14.5: paths and bodies are ours; codes are IBM's."""
+    identity = body["channelId" if kind == "channels" else "groupId"]
+    label = "channelName" if kind == "channels" else "groupName"
+
+    made = await app.ask("POST", f"/{kind}", body, as_backend=True)
+    again = await app.ask("POST", f"/{kind}", body, as_backend=True)
+    listed = (await app.ask("GET", f"/{kind}", as_backend=True)).json()
+    changed = await app.ask("PUT", f"/{kind}/{identity}", {label: "Other"}, as_backend=True)
+    shown = await app.ask("GET", f"/{kind}/{identity}", as_backend=True)
+    gone = await app.ask("DELETE", f"/{kind}/{identity}", as_backend=True)
+    missing = await app.ask("GET", f"/{kind}/{identity}", as_backend=True)
+
+    assert (201, body) == (made.status_code, made.json())
+    assert (409, "FPWSE0002E") == (again.status_code, again.json()["code"])
+    assert {kind: [body]} == listed
+    assert (200, "Other", "Other") == (
+        changed.status_code,
+        changed.json()[label],
+        shown.json()[label],
+    )
+    assert (204, 404) == (gone.status_code, missing.status_code)
+
+
+async def test_a_message_takes_a_channel_with_its_group(app: App) -> None:
+    """Contract §5.4: the group goes along, whether it is defined or not."""
+    await app.ask("POST", "/channels", CHANNEL, as_backend=True)
+    app.product.instances.forget()
+    undefined = await app.product.instances.find(app.instance.id)
+    await app.ask("POST", "/channelGroups", GROUP, as_backend=True)
+    app.product.instances.forget()
+    defined = await app.product.instances.find(app.instance.id)
+
+    assert undefined is not None
+    assert defined is not None
+    assert {"groupId": "shop", "groupName": "shop"} == expanded(undefined)["offers"]["groupJson"]
+    assert GROUP == expanded(defined)["offers"]["groupJson"]
+    assert "groupId" not in expanded(defined)["offers"]
+
+
+@pytest.mark.parametrize(
+    "kind, change",
+    [
+        ("channels", {"channelId": None}),
+        ("channels", {"channelName": None}),
+        ("channels", {"importance": 6}),
+        ("channels", {"importance": "high"}),
+        ("channels", {"enableLights": "yes"}),
+        ("channels", {"lightColor": "PINK"}),
+        ("channels", {"lockScreenVisibility": 2}),
+        ("channels", {"vibrationPattern": 7}),
+        ("channels", {"vibrationPattern": [-1]}),
+        ("channelGroups", {"groupName": None}),
+    ],
+)
+async def test_what_android_could_not_read(app: App, kind: str, change: dict[str, Any]) -> None:
+    """400 with the parameter, and nothing is kept."""
+    before = app.dump()
+
+    body = (CHANNEL if kind == "channels" else GROUP) | change
+    reply = await app.ask("POST", f"/{kind}", body, as_backend=True)
+
+    assert (400, "FPWSE0005E") == (reply.status_code, reply.json()["code"])
+    assert before == app.dump()
+
+
+async def test_channels_are_for_back_ends(app: App) -> None:
+    """Contract §2.2: whoever has an app defines none."""
+    assert 401 == (await app.ask("POST", "/channels", CHANNEL)).status_code
