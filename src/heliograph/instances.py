@@ -47,6 +47,8 @@ from heliograph.wire.seal import Seal
 Randomness = Callable[[int], bytes]
 """So many unpredictable bytes; ``secrets.token_bytes`` in production."""
 
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+
 _REMEMBERED: Final = timedelta(seconds=1)
 """How long another process's change of an instance may go unnoticed."""
 
@@ -130,7 +132,7 @@ class Instances:
         self._remembered: dict[InstanceNumber | InstanceId, tuple[Instance, datetime]] = {}
         self._reading_secrets = asyncio.Lock()
         self._app_secrets: Mapping[bytes, InstanceId] = {}
-        self._secrets_read_at = datetime.min.replace(tzinfo=UTC)
+        self._secrets_read_at = _LONG_AGO
 
     async def create(
         self,
@@ -173,6 +175,7 @@ class Instances:
             column: self.sealed(instance, column, value.encode())
             for column, value in secrets.items()
         }
+        self._secrets_read_at = _LONG_AGO  # there will be one more
         async with self._database.write() as connection:
             if await rows.find(connection, instance) is not None:
                 raise InvalidInput("id", "belongs to an instance that is there already")
