@@ -109,11 +109,11 @@ def base(served: Served) -> str:
     return f"/imfpush/v1/apps/{served.instance.id}"
 
 
-async def tell(served: Served, method: str, path: str, body: object) -> None:
+async def tell(served: Served, method: str, path: str, body: object = None) -> Any:
     """Ask what a customer's back end asks."""
     secret = {"appSecret": served.instance.app_secret}
     answer = await served.http.request(method, f"{base(served)}/{path}", json=body, headers=secret)
-    answer.raise_for_status()
+    return answer.raise_for_status().json()
 
 
 @EVERY
@@ -327,3 +327,19 @@ async def test_swifts_quotation_mark(app: App) -> None:
 
     assert 400 == refused.value.status
     assert await app.stored() is None
+
+
+@pytest.mark.parametrize("profile", ["ios", "android", "chrome", "firefox"])
+async def test_what_it_reports_is_counted(app: App) -> None:
+    """Contract §5.8: seen, then opened, each counted once for the device."""
+    await app.register("ada")
+    wanted = {"message": {"alert": "Hi"}, "target": {"deviceIds": [app.sdk.device_id]}}
+    message = (await tell(app.served, "POST", "messages", wanted))["messageId"]
+    payload = {"payload": f'{{"nid":"{message}"}}'}
+    arrived = {"data": payload | {"alert": "Hi"}} if app.profile == "android" else payload
+    is_phone = app.profile in {"ios", "android"}
+    for state in ["background" if is_phone else "active", "inactive"] * 2:
+        await app.sdk.handle_notification(arrived, state)
+
+    report = await tell(app.served, "GET", f"messages/{message}/report")
+    assert (1, 1) == (report["seen"], report["open"])
