@@ -244,6 +244,7 @@ async def test_wrong_credentials(customer: Customer) -> None:
 async def test_a_fault_of_ours(tmp_path: Path) -> None:
     """A server that is broken says so in JSON: 500 FPWSE0010E."""
     async with a_customer(tmp_path) as customer:
+        await call(customer, "register_device", "token", "G")
         customer.lose_tables()
         with capture_logs():
             answer = await problem(customer, "send_message", "Hi", validate=False)

@@ -299,6 +299,7 @@ async def test_what_is_asked_too_often(tmp_path: Path) -> None:
 async def test_a_fault_of_ours(tmp_path: Path) -> None:
     """A server that is broken says so in JSON, too: 500 FPWSE0010E."""
     async with a_customer(tmp_path) as customer:
+        await register(customer)
         customer.lose_tables()
 
         with capture_logs():
