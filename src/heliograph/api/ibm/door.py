@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route, Router
+from starlette.types import Receive, Scope, Send
 
 from heliograph import auth
 from heliograph.api.bodies import read_json, read_object
@@ -154,8 +155,12 @@ class Door:
             for path, handlers in by_path.items()
             for slash in ("", "/")
         ]
-        unknown = Route("/{rest:path}", partial(self._serve, {}), methods=_EVERY)
-        return Mount(BASE, Router([*routes, unknown], redirect_slashes=False))
+        return Mount(BASE, Router(routes, redirect_slashes=False, default=self._unknown))
+
+    async def _unknown(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What is answered at a path that there is not; a line break in it fits no pattern."""
+        response = await self._serve({}, Request(scope, receive, send))
+        await response(scope, receive, send)
 
     async def _serve(self, handlers: dict[str, Handler], request: Request) -> Response:
         """Do what is asked, and answer in one form whatever comes of it."""
