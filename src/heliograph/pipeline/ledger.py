@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from heliograph.metrics import Metrics
-from heliograph.model import DeviceNumber, Gateway, InstanceNumber, PublishId, Target
+from heliograph.model import DeviceNumber, Gateway, InstanceNumber, Target
 from heliograph.pipeline.cancel import cancel
 from heliograph.storage import devices, outcomes, publishes, receipts, requests, work
 from heliograph.storage.database import Database
@@ -60,11 +60,10 @@ class Ledger:
             progress = await publishes.progress(connection, instance, request.id)
             return None if progress is None else Line(request, progress)
 
-    async def identity(self, instance: InstanceNumber, name: str) -> PublishId | None:
-        """The id of a publish with a name; None if there is none."""
+    async def request(self, instance: InstanceNumber, name: str) -> Request | None:
+        """The request that has a name; None if there is none."""
         async with self._database.read() as connection:
-            request = await requests.find(connection, instance, name)
-            return None if request is None else request.id
+            return await requests.find(connection, instance, name)
 
     async def find_all(self, instance: InstanceNumber, names: Collection[str]) -> Sequence[Request]:
         """Requests by their names, up to 1,000, in the order of the names; those there are."""
@@ -82,9 +81,10 @@ class Ledger:
 
     async def strike(self, instance: InstanceNumber, name: str) -> bool:
         """Forget a name, and send nothing more of its publish; False if there is none."""
-        identity = await self.identity(instance, name)
-        if identity is None:
+        asked = await self.request(instance, name)
+        if asked is None:
             return False
+        identity = asked.id
         await cancel(self._database, instance, identity, metrics=self._metrics, now=self._clock())
         async with self._database.write() as connection:
             return await requests.remove(connection, instance, name)

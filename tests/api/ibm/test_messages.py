@@ -364,6 +364,34 @@ async def test_what_devices_say(world: World) -> None:
     assert {"sent": 1, "seen": 1, "open": 0} == report["platforms"]["apns"]
 
 
+@pytest.mark.parametrize("sync", [True, "true", False])
+async def test_a_message_that_was_opened_leaves_the_other_devices(
+    world: World, sync: bool | str
+) -> None:
+    """Contract §5.4: with ``sync``, the user's Android devices are told to take it away."""
+    tokens = [await world.device(name, "G", "u1") for name in ("a", "b")]
+    stranger = await world.device("c", "G", "u2")
+    message = await world.send(ALERT | {"settings": {"gcm": {"sync": sync}}})
+
+    for _ in range(2):
+        await world.http.put(
+            world.url(f"/messages/{message}"),
+            json={"deviceId": "a", "status": "OPEN"},
+            headers=world.client,
+        )
+    await world.send(to_users("u1"))
+    while sync and len(await world.payloads(tokens[1])) < 3:
+        pass
+
+    told = [each.get("message", each)["data"] for each in await world.payloads(tokens[1])]
+    dismissals = [each for each in told if "action" in each]
+    assert (1 if sync else 0) == len(dismissals)
+    for each in dismissals:
+        assert message == each["nid"]
+        assert each["action"].endswith("DISMISS_NOTIFICATION")
+    assert 1 == len(await world.payloads(stranger))
+
+
 @pytest.mark.parametrize(
     "path, body, status",
     [

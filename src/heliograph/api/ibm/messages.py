@@ -30,7 +30,7 @@ from heliograph.api.ibm.status import status_word
 from heliograph.api.ibm.values import name
 from heliograph.errors import NameTaken
 from heliograph.instances import Instance, Randomness
-from heliograph.model import Messages, Target
+from heliograph.model import Messages, Platform, Target, ToMatching, UserId
 from heliograph.pipeline.accept import Accept
 from heliograph.pipeline.acknowledge import Acknowledge, Report
 from heliograph.pipeline.ledger import Ledger
@@ -231,14 +231,32 @@ class MessagesApi:
         what = _SAID.get(status.upper()) if isinstance(status, str) else None
         if what is None:
             raise invalid("status", f"it must be one of {', '.join(_SAID)}")
-        publish = await self._ledger.identity(instance.number, request.path_params["message"])
+        asked = await self._ledger.request(instance.number, request.path_params["message"])
         known = await self._roster.find(instance.number, device)
-        if publish is None:
+        if asked is None:
             raise not_found("messageId", "messageId")
         if known is None:
             raise not_found("deviceId", "deviceId")
-        await self._acknowledge.hear(instance, Report(what, publish, known.id, None))
+        heard = await self._acknowledge.hear(instance, Report(what, asked.id, known.id, None))
+        if (what, heard) == ("opened", "counted") and known.user and is_in_step(asked.body):
+            await self._dismiss(instance, asked.name, known.user)
         return json_response({})
+
+    async def _dismiss(self, instance: Instance, message: str, user: UserId) -> None:
+        """
+        Take a message that somebody has opened off their other Android devices (contract §5.4).
+
+        IBM's service heard of the opening through Google, which has closed that way.
+        """
+        target = ToMatching(users=(user,), platforms=(Platform.ANDROID,))
+        dismissal = Messages(fcm=payloads.dismissal(message))
+        await self._accept.accept(instance, self._accept.new_id(), target, dismissal)
+
+
+def is_in_step(request: bytes) -> bool:
+    """Whether a message that was asked for so is to vanish everywhere when it is opened once."""
+    gcm = (msgspec.json.decode(request).get("settings") or {}).get("gcm") or {}
+    return gcm.get("sync") in (True, "true")
 
 
 def message_id(randomness: bytes) -> str:
