@@ -227,8 +227,8 @@ def dialect_of(dialects: Sequence[Dialect], events: Sequence[str] | None) -> Dia
     for dialect in dialects:
         if set(events or ()) <= set(dialect.events):
             return dialect
-    known = ", ".join(name for dialect in dialects for name in dialect.events)
-    raise InvalidInput("events", f"must be some of {known}, all of one kind")
+    kinds = ", or some of ".join(", ".join(dialect.events) for dialect in dialects)
+    raise InvalidInput("events", f"must be some of {kinds}")
 
 
 def subjects_of(dialect: Dialect, events: Sequence[str] | None) -> set[Subject]:
