@@ -151,7 +151,9 @@ class Door:
         for method, path, handler in entries:
             by_path.setdefault(path, {})[method] = handler
         routes = [
-            Route(f"/{{instance}}{path}{slash}", partial(self._serve, handlers), methods=_EVERY)
+            Route(
+                f"/{{instance}}{path}{slash}", partial(self._serve, handlers), methods=EVERY_METHOD
+            )
             for path, handlers in by_path.items()
             for slash in ("", "/")
         ]
@@ -288,7 +290,7 @@ def _overloaded() -> Problem:
     return problem(Code.OVERLOADED, sentence, retry_after=1)
 
 
-_EVERY: Final = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"]
+EVERY_METHOD: Final = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"]
 _CODES: Final = frozenset(map(str, Code))
 _CLOSEST: Final = {
     401: Code.UNAUTHORIZED,

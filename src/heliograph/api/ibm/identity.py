@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Route
 
 from heliograph.api.bodies import read_bytes
 from heliograph.api.ibm import tokens
-from heliograph.api.ibm.door import answered, check_media_type, json_response
+from heliograph.api.ibm.door import EVERY_METHOD, answered, check_media_type, json_response
 from heliograph.api.ibm.problems import Code, problem
 from heliograph.api.limits import Rate, address_of
 from heliograph.api.problems import Problem
@@ -41,7 +41,7 @@ class Identity:
 
     def routes(self) -> list[BaseRoute]:
         """The path of IBM's identity service."""
-        return [Route(PATH, self.serve, methods=["POST"])]
+        return [Route(PATH, self.serve, methods=EVERY_METHOD)]
 
     async def serve(self, request: Request) -> Response:
         """Answer in IBM's form, whatever comes of it."""
@@ -49,6 +49,8 @@ class Identity:
 
     async def give(self, request: Request) -> Response:
         """A token for an API key."""
+        if request.method != "POST":
+            raise Problem(405, Code.UNSUPPORTED, "Method Not Allowed - This path knows POST")
         now = self._clock()
         self._rate.check(address_of(request), "address", now=now)
         check_media_type(request, wanted="application/x-www-form-urlencoded")
