@@ -424,11 +424,12 @@ class Instances:
         # Not before the workers of other processes know them.
         at = self._clock() + (_REMEMBERED if self._database.is_shared else timedelta(0))
         async with self._database.write() as connection:
-            row = await rows.find(connection, instance, lock=True)
-            if row is None:
-                return False
             if given:
                 await rows.change(connection, instance, self._columns(instance, given))
+            # Who has changed the row holds it, and lets others refer to it, who may have lanes.
+            row = await rows.find(connection, instance, lock=not given)
+            if row is None:
+                return False
             for gateway in sorted({_GATEWAYS[each] for each in given if given[each] is not None}):
                 await lanes.probe_soon(connection, instance, gateway, at=at)
             for name, change in (documents or {}).items():

@@ -35,6 +35,9 @@ def service_account(**changes: str) -> dict[str, str]:
     return account
 
 
+LONG_KEY = service_account() | {"private_key": "x" * 4097}
+
+
 async def put_form(
     app: App, path: str, fields: dict[str, str], **files: tuple[str, bytes]
 ) -> httpx.Response:
@@ -147,10 +150,11 @@ async def test_a_certificate_for_apps(app: App) -> None:
     assert (await instance_of(app)).apns is None
 
 
-async def test_a_key_for_apps(app: App) -> None:
-    """Contract §14.5: a .p8 with what Apple knows it by, in names of ours."""
+@pytest.mark.parametrize("called", ["AuthKey.p8", "filename"])
+async def test_a_key_for_apps(app: App, called: str) -> None:
+    """Contract §14.5: a .p8 with what Apple knows it by, in names of ours, whatever its own."""
     names = {"keyId": "KEY1234567", "teamId": "TEAM123456", "bundleId": "com.example.app"}
-    file = ("AuthKey.p8", credentials.p256_key().encode())
+    file = (called, credentials.p256_key().encode())
 
     put = await put_form(app, "apnsConf", names, certificate=file)
 
@@ -286,6 +290,7 @@ async def test_whether_devices_need_the_secret(app: App) -> None:
         ("gcmConf", {"apiKey": "{}", "senderId": "1"}),
         ("gcmConf", {"apiKey": 7, "senderId": "1"}),
         ("gcmConf", {"apiKey": "K" * 8193, "senderId": "1"}),
+        ("gcmConf", {"apiKey": json.dumps(LONG_KEY), "senderId": "1"}),
         ("gcmConf", {"apiKey": "K", "senderId": "1" * 255}),
         ("gcmConf", {"apiKey": '{"a":' * 1300 + "1" + "}" * 1300, "senderId": "1"}),
         ("chromeWebConf", {"apiKey": "K" * 8193, "webSiteUrl": "https://shop.example"}),
@@ -331,6 +336,7 @@ async def test_what_no_setting_can_be(app: App, path: str, body: dict[str, Any])
         ),
         ("safariWebConf", SAFARI | {"websiteName": "x" * 255}, {"certificate": ("a.p12", p12(""))}),
         ("apnsConf", {}, {"certificate": ("a" * 255, p12())}),
+        ("apnsConf", {"keyId": "K"}, {"certificate": ("a.p8", b"x" * 4097)}),
         ("safariWebConf", SAFARI, {"certificate": ("a.p12", b"x"), "icon_16x16": ("i", b"x")}),
     ],
 )

@@ -15,6 +15,8 @@ import msgspec
 from heliograph.api.ibm import icons
 from heliograph.api.ibm.forms import Form
 from heliograph.api.ibm.problems import invalid
+from heliograph.api.ibm.unlock import LONGEST_KEY as LONGEST_PRIVATE_KEY
+from heliograph.api.ibm.unlock import Unlock
 from heliograph.api.ibm.values import boolean_or_word, filled_text, name
 from heliograph.api.problems import Problem
 from heliograph.errors import InvalidInput
@@ -36,7 +38,7 @@ _GOOGLE: Final = (".googleapis.com", ".accounts.google.com")
 _WEBSITE_PUSH: Final = "web."
 
 
-def read_apns(form: Form) -> tuple[ApnsIdentity, dict[str, Any]]:
+async def read_apns(form: Form, unlock: Unlock) -> tuple[ApnsIdentity, dict[str, Any]]:
     """
     A .p12 with its password; or a .p8 with ``keyId``, ``teamId`` and ``bundleId``, our names.
 
@@ -49,7 +51,8 @@ def read_apns(form: Form) -> tuple[ApnsIdentity, dict[str, Any]]:
     file = form.file("certificate")
     is_sandbox = boolean_or_word("isSandBox", form.texts.get("isSandBox", "false").lower())
     kept = {"certificate": _NAME("certificate", file.name), "isSandBox": is_sandbox}
-    if file.name.lower().endswith(".p8"):
+    # IBM's Go SDK gives every file the same name.
+    if file.name.lower().endswith(".p8") or file.content.lstrip().startswith(b"-----BEGIN"):
         key = ApnsCredentials(
             key=_text_of("certificate", file.content),
             key_id=form.text("keyId"),
@@ -58,11 +61,11 @@ def read_apns(form: Form) -> tuple[ApnsIdentity, dict[str, Any]]:
         )
         said = {"keyId": key.key_id, "teamId": key.team_id, "bundleId": key.topic}
         return key, kept | said
-    certificate = _from_pkcs12(form, topic=form.texts.get("bundleId"))
+    certificate = await _from_pkcs12(form, unlock, topic=form.texts.get("bundleId"))
     return certificate, kept | _validity(certificate)
 
 
-def read_safari(form: Form) -> tuple[ApnsCertificate, dict[str, Any]]:
+async def read_safari(form: Form, unlock: Unlock) -> tuple[ApnsCertificate, dict[str, Any]]:
     """
     The certificate of a Website Push ID, and what Safari shows of the site.
 
@@ -75,7 +78,6 @@ def read_safari(form: Form) -> tuple[ApnsCertificate, dict[str, Any]]:
     address = form.text("urlFormatString")
     if url_problem(address):
         raise invalid("urlFormatString", "it must be an http address, with %@ for each argument")
-    certificate = _from_pkcs12(form, topic=push_id)
     kept = {
         "certificate": _NAME("certificate", form.file("certificate").name),
         "websiteName": _NAME("websiteName", form.text("websiteName")),
@@ -83,6 +85,7 @@ def read_safari(form: Form) -> tuple[ApnsCertificate, dict[str, Any]]:
         "websitePushID": _NAME("websitePushID", push_id),
         "webSiteUrl": _origin("webSiteUrl", form.text("webSiteUrl")),
     }
+    certificate = await _from_pkcs12(form, unlock, topic=push_id)
     return certificate, kept | _validity(certificate)
 
 
@@ -122,6 +125,9 @@ def read_google(body: Mapping[str, Any]) -> tuple[FcmCredentials | None, dict[st
         account = msgspec.json.decode(key, type=ServiceAccount)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         raise invalid("apiKey", "it must be the JSON of a service account, or a key") from None
+    if len(account.private_key) > LONGEST_PRIVATE_KEY:
+        rule = f"its private_key must have at most {LONGEST_PRIVATE_KEY} characters"
+        raise invalid("apiKey", rule)
     if not _is_of_google(account.token_uri):
         # We would ask there for a token, and who puts settings may not lead us into our network.
         raise invalid("apiKey", "its token_uri must be an https address of Google's")
@@ -173,10 +179,10 @@ def invalid_credential(found: InvalidInput, path: str) -> Problem:
     return invalid(names.get(field, field), found.problem)
 
 
-def _from_pkcs12(form: Form, *, topic: str | None) -> ApnsCertificate:
+async def _from_pkcs12(form: Form, unlock: Unlock, *, topic: str | None) -> ApnsCertificate:
     content, password = form.file("certificate").content, form.texts.get("password", "")
     try:
-        certificate, key = apple_certificate.from_pkcs12(content, password)
+        certificate, key = await unlock(content, password)
         topics = apple_certificate.facts(certificate).topics
     except ValueError as problem:
         raise invalid("certificate", str(problem)) from None
@@ -212,6 +218,8 @@ def _validity(certificate: ApnsCertificate) -> dict[str, str]:
 
 
 def _text_of(parameter: str, content: bytes) -> str:
+    if len(content) > LONGEST_PRIVATE_KEY:
+        raise invalid(parameter, f"a .p8 must have at most {LONGEST_PRIVATE_KEY} bytes")
     try:
         return content.decode()
     except UnicodeDecodeError:

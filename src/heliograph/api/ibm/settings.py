@@ -17,6 +17,7 @@ from heliograph.api.ibm.document import DIALECT, Document
 from heliograph.api.ibm.door import Door, Entry, json_response, read_body
 from heliograph.api.ibm.forms import read_form
 from heliograph.api.ibm.problems import Code, problem
+from heliograph.api.ibm.unlock import Unlocker
 from heliograph.api.ibm.values import boolean
 from heliograph.api.problems import Problem
 from heliograph.errors import InvalidInput
@@ -46,13 +47,14 @@ class Settings:
         """Serve the settings of instances behind a door."""
         self._door = door
         self._instances = instances
+        self._unlock = Unlocker().unlock
         self._puts: Mapping[str, Callable[[Request], Awaitable[Put]]] = {
-            "apnsConf": _read_apns,
+            "apnsConf": self._read_apns,
             "gcmConf": _read_google,
             "chromeAppExtConf": _read_google,
             "chromeWebConf": _read_site,
             "firefoxWebConf": _read_site,
-            "safariWebConf": _read_safari,
+            "safariWebConf": self._read_safari,
         }
 
     def entries(self) -> list[Entry]:
@@ -128,6 +130,16 @@ class Settings:
         instance = await self._door.client(request)
         return json_response({"webpushServerKey": base64url(instance.vapid.public_key)})
 
+    async def _read_apns(self, request: Request) -> Put:
+        identity, kept = await platforms.read_apns(await read_form(request), self._unlock)
+        return kept, {"apns": identity}, {}
+
+    async def _read_safari(self, request: Request) -> Put:
+        form = await read_form(request)
+        pictures = platforms.read_icons(form)
+        identity, kept = await platforms.read_safari(form, self._unlock)
+        return kept, {"website": identity}, {document.ICONS: lambda _: pictures}
+
     @staticmethod
     def _listed(request: Request, instance: Instance) -> dict[str, Any]:
         base = base_of(request)
@@ -143,18 +155,6 @@ def not_configured(path: str) -> Problem:
     """A setting that was never put: which, and how to."""
     sentence = f"Not Found - '{path}' is not configured. PUT it below /settings"
     return problem(Code.NOT_CONFIGURED, sentence)
-
-
-async def _read_apns(request: Request) -> Put:
-    identity, kept = platforms.read_apns(await read_form(request))
-    return kept, {"apns": identity}, {}
-
-
-async def _read_safari(request: Request) -> Put:
-    form = await read_form(request)
-    identity, kept = platforms.read_safari(form)
-    pictures = platforms.read_icons(form)
-    return kept, {"website": identity}, {document.ICONS: lambda _: pictures}
 
 
 async def _read_google(request: Request) -> Put:
