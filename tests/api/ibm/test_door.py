@@ -79,7 +79,7 @@ async def test_an_unknown_app_is_not_found(app: App) -> None:
     assert is_told(await app.http.get(path), 404, "FPWSE0001E")
 
 
-async def test_a_fault_of_ours_is_told_as_one(app: App) -> None:
+async def test_a_fault_of_ours_is_told_as_one() -> None:
     """Contract §2.8: FPWSE0010E, and what went wrong is not told."""
 
     async def fails(_request: Request) -> Response:
