@@ -214,6 +214,18 @@ async def find_address(
     return None if number is None else DeviceNumber(number)
 
 
+async def number_at(
+    connection: AsyncConnection, instance: InstanceNumber, address: Address
+) -> DeviceNumber | None:
+    """The number of the device at an address, pruned or not, as it is now; None if it is new."""
+    query = select(devices.c.number).where(
+        devices.c.instance_number == instance,
+        devices.c.address_digest == address_digest(address),
+    )
+    number = await connection.scalar(query)
+    return None if number is None else DeviceNumber(number)
+
+
 async def hold_address(
     connection: AsyncConnection, instance: InstanceNumber, address: Address
 ) -> None:
