@@ -658,12 +658,13 @@ def _walk_matching(walk: Select[Any], instance: InstanceNumber, target: ToMatchi
     """
     One way along the devices of a target that names several kinds, or none.
 
-    What names devices, people or interests leads to them; else the table is walked once in
-    its own order, which SQLite would sort if it were asked for the instance outright.
+    What names devices, people or interests leads to them, and SQLite must not walk all that
+    the instance has instead; only where nothing leads it does, along the index that has them
+    in order.
     """
     leads = (target.devices, target.users, target.interests)
     is_led = any(each is not None for each in leads)
-    own = devices.c.instance_number if is_led else devices.c.instance_number + 0
+    own = devices.c.instance_number + 0 if is_led else devices.c.instance_number
     return walk.where(own == instance, *_conditions(instance, target)).order_by(devices.c.number)
 
 
