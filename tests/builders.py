@@ -25,6 +25,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.api.beams.events import BeamsEvents
+from heliograph.api.ibm.events import IbmEvents
 from heliograph.encryption.bodies import Encryption
 from heliograph.encryption.process import Processes
 from heliograph.errors import TransportError
@@ -48,6 +49,7 @@ from heliograph.model import (
     InstanceNumber,
     Interest,
     Messages,
+    Platform,
     PublishId,
     PublishNumber,
     ServiceAccount,
@@ -190,12 +192,15 @@ async def add_device(
     *,
     user: str | None = None,
     subscribed: Sequence[str] = (),
+    platform: Platform | None = None,
     now: datetime = NOW,
 ) -> DeviceNumber:
     """A device, logged in and subscribed if so told."""
     address = address or apns_address()
     identity = DeviceId(f"{gateway_of(address)}-{next(_serial)}")
-    number = await devices.add(connection, instance, identity, address, {}, now=now)
+    number = await devices.add(
+        connection, instance, identity, address, {}, now=now, platform=platform
+    )
     if user is not None:
         owner = await users.obtain(connection, instance, UserId(user), now=now)
         await devices.change(connection, number, user_number=owner)
@@ -548,7 +553,7 @@ class Workshop:
                 self.instances,
                 self.webhooks,
                 client,
-                [BeamsEvents()],
+                [BeamsEvents(), IbmEvents()],
                 self.metrics,
                 clock=self.clock,
             ),

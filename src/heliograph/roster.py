@@ -34,7 +34,7 @@ from heliograph.notices import (
     Unsubscribed,
 )
 from heliograph.registry import Registry
-from heliograph.storage import declared, devices, interests, named, users
+from heliograph.storage import declared, devices, interests, named
 from heliograph.storage.devices import Device
 from heliograph.storage.filters import Filter
 from heliograph.storage.named import Subscription
@@ -285,10 +285,13 @@ class Roster:
     async def _held(
         self, connection: AsyncConnection, instance: InstanceNumber, name: str
     ) -> Device | None:
+        """A device by its name, as it stays until the transaction ends."""
         row = await named.lookup(connection, instance, name)
         if row is None:
             return None
-        return await devices.find(connection, instance, row.id, lock=True)
+        found = await devices.find(connection, instance, row.id, lock=True)
+        # While we waited for it, it may have got another name.
+        return found if found is not None and found.own_name == name else None
 
     async def _enter(
         self,
@@ -299,16 +302,18 @@ class Roster:
     ) -> tuple[Device, bool]:
         address = await bound(connection, instance, entry.address)
         await devices.hold_address(connection, instance, address)
-        own, holder = await self._found(connection, instance, entry.name, address)
-        known = own or holder
-        owner = await self._owner(connection, instance, known, entry.user)
+        held = await self._found(connection, instance, entry.name, address)
+        # An id says how its device is reached, so one of another gateway cannot go on.
+        fit = [each for each in held if each.id.startswith(f"{gateway_of(address)}-")]
+        known = fit[0] if fit else None
+        is_theirs = known is not None and known.prune is None and known.user == entry.user
+        owner: dict[str, int | None] = {}
+        if not is_theirs:
+            owner["user_number"] = await self._place_for(connection, instance, entry.user)
         # Nothing was changed until here: a write that fails must not have begun.
-        for each in (own, holder):
-            if each is not None and known is not None and each.number != known.number:
+        for each in held:
+            if each is not known:
                 await devices.remove(connection, each.number)
-        if known is not None and not known.id.startswith(f"{gateway_of(address)}-"):
-            await devices.remove(connection, known.number)  # its id says how it was reached
-            known = None
         identity = await self._reach(connection, instance, known, address, entry)
         number = await devices.number_of(connection, instance, identity)
         assert number is not None  # noqa: S101  (this transaction holds it)
@@ -317,7 +322,7 @@ class Roster:
             number,
             name=entry.name,
             platform=str(entry.platform),
-            user_number=owner,
+            **owner,
         )
         device = await devices.find(connection, instance, identity)
         assert device is not None  # noqa: S101  (it lives by now)
@@ -330,31 +335,34 @@ class Roster:
 
     async def _found(
         self, connection: AsyncConnection, instance: InstanceNumber, name: str, address: Address
-    ) -> tuple[Device | None, Device | None]:
-        """The device with a name, and the one at an address, living or pruned; both held."""
-        row = await named.lookup(connection, instance, name)
-        holder = await devices.find_address(connection, instance, address)
-        held = {row.number} if row else set[DeviceNumber]()
-        if holder is not None:
-            held.add(holder)
-        await devices.hold(connection, held)
-        return (
-            None if row is None else await devices.find_numbered(connection, row.number),
-            None if holder is None else await devices.find_numbered(connection, holder),
-        )
+    ) -> Sequence[Device]:
+        """
+        The device with a name, and then the one at an address if it is another; both held.
 
-    async def _owner(
-        self,
-        connection: AsyncConnection,
-        instance: InstanceNumber,
-        known: Device | None,
-        user: UserId | None,
+        They are held in the order of their numbers, as everybody does who holds several, and
+        looked for once more then: while we waited, they may have become others.
+        """
+        while True:
+            numbers = await self._numbers(connection, instance, name, address)
+            await devices.hold(connection, numbers)
+            if numbers == await self._numbers(connection, instance, name, address):
+                break
+        found = [await devices.find_numbered(connection, number) for number in numbers]
+        return [each for each in found if each is not None]
+
+    async def _numbers(
+        self, connection: AsyncConnection, instance: InstanceNumber, name: str, address: Address
+    ) -> Sequence[DeviceNumber]:
+        row = await named.lookup(connection, instance, name)
+        holder = await devices.number_at(connection, instance, address)
+        numbers = [None if row is None else row.number, holder]
+        return list(dict.fromkeys(each for each in numbers if each is not None))
+
+    async def _place_for(
+        self, connection: AsyncConnection, instance: InstanceNumber, user: UserId | None
     ) -> int | None:
-        """The number of who is to be logged in, if there is room for one device more."""
         if user is None:
             return None
-        if known is not None and known.prune is None and known.user == user:
-            return await users.obtain(connection, instance, user, now=self._clock())
         return await self._registry.place_for(connection, instance, user)
 
     async def _reach(

@@ -214,6 +214,18 @@ async def find_address(
     return None if number is None else DeviceNumber(number)
 
 
+async def number_at(
+    connection: AsyncConnection, instance: InstanceNumber, address: Address
+) -> DeviceNumber | None:
+    """The number of the device at an address, pruned or not, as it is now; None if it is new."""
+    query = select(devices.c.number).where(
+        devices.c.instance_number == instance,
+        devices.c.address_digest == address_digest(address),
+    )
+    number = await connection.scalar(query)
+    return None if number is None else DeviceNumber(number)
+
+
 async def hold_address(
     connection: AsyncConnection, instance: InstanceNumber, address: Address
 ) -> None:
@@ -646,12 +658,13 @@ def _walk_matching(walk: Select[Any], instance: InstanceNumber, target: ToMatchi
     """
     One way along the devices of a target that names several kinds, or none.
 
-    What names devices, people or interests leads to them; else the table is walked once in
-    its own order, which SQLite would sort if it were asked for the instance outright.
+    What names devices, people or interests leads to them, and SQLite must not walk all that
+    the instance has instead; only where nothing leads it does, along the index that has them
+    in order.
     """
     leads = (target.devices, target.users, target.interests)
     is_led = any(each is not None for each in leads)
-    own = devices.c.instance_number if is_led else devices.c.instance_number + 0
+    own = devices.c.instance_number + 0 if is_led else devices.c.instance_number
     return walk.where(own == instance, *_conditions(instance, target)).order_by(devices.c.number)
 
 

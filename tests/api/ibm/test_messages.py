@@ -41,6 +41,48 @@ def to_users(*users: str) -> dict[str, Any]:
 # --- the scenarios of contract §10 ----------------------------------------------------
 
 
+SCENARIOS: dict[str, tuple[list[tuple[str, str]], str, str]] = {
+    "a": ([("d1", "u1")], "u1", "d1"),
+    "b, to u1": ([("d1", "u1"), ("d1", "u2")], "u1", ""),
+    "b, to u2": ([("d1", "u1"), ("d1", "u2")], "u2", "d1"),
+    "c, to u1": ([("d1", "u1"), ("d1", "anonymous")], "u1", ""),
+    "c, to everybody": ([("d1", "u1"), ("d1", "anonymous")], "", "d1 other"),
+    "c, to the device": ([("d1", "u1"), ("d1", "anonymous")], "d1", "d1"),
+    "d": ([("d1", "u1"), ("d1", "gone")], "u1", ""),
+    "d, to everybody": ([("d1", "u1"), ("d1", "gone")], "", "other"),
+    "e": ([("d1", "u1"), ("d2", "u1")], "u1", "d1 d2"),
+    "f": ([("d1", "u1"), ("d1", "u2 with a wrong secret")], "u1", "d1"),
+    "h": ([("d1", "u1"), ("d1", "")], "u1", ""),
+}
+"""What happens on which device, whom a message is for, and which devices have it then."""
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+async def test_a_scenario_of_the_contract(world: World, scenario: str) -> None:
+    """Contract §10: who has a message follows from who was last logged in where."""
+    steps, addressee, expected = SCENARIOS[scenario]
+    tokens = {"other": await world.device("other", "A", "u9")}
+    for device, what in steps:
+        url = world.url(f"/devices/{device}")
+        if device not in tokens:
+            tokens[device] = await world.device(device, "A", what)
+        elif what == "gone":
+            await world.http.delete(url, headers=world.client)
+        elif what.endswith("wrong secret"):
+            headers = {"clientSecret": "wrong"}
+            reply = await world.http.put(url, json={"userId": "u2"}, headers=headers)
+            assert 401 == reply.status_code
+        else:
+            reply = await world.http.put(url, json={"userId": what}, headers=world.client)
+            assert 200 == reply.status_code
+    kind = {"u": "userIds", "d": "deviceIds", "": None}[addressee[:1]]
+
+    await world.send(ALERT if kind is None else ALERT | {"target": {kind: [addressee]}})
+
+    reached = [name for name, token in tokens.items() if await world.shows(token, "hi")]
+    assert sorted(expected.split()) == sorted(reached)
+
+
 async def test_a_message_to_a_user(world: World) -> None:
     """Contract §10 (a), (e): it reaches both devices of the user, and nobody else's."""
     first = await world.device("d1", "A", "u1")
