@@ -32,7 +32,7 @@ from builders import (
     workshop_in,
 )
 from heliograph.errors import InvalidInput
-from heliograph.instances import Instance, Instances, VapidKeyUse
+from heliograph.instances import Change, Instance, Instances, VapidKeyUse
 from heliograph.model import (
     ApnsCertificate,
     FcmCredentials,
@@ -379,6 +379,28 @@ async def test_what_is_set_up_together_is_one_commit(instances: Instances) -> No
     assert (apns_credentials(), apns_credentials()) == (kept.apns, kept.website)
     assert {"a": b"one", "b": b"two"} == kept.documents
     assert (apns_credentials(), None, {"b": b"two"}) == (less.apns, less.website, less.documents)
+
+
+async def test_no_change_of_a_document_is_lost(either_database: Database, clock: Clock) -> None:
+    """Several processes change it at once, some of them with credentials beside it."""
+    processes = [instances_of(either_database, clock, seed=seed) for seed in range(2)]
+    made = await processes[0].create("one")
+
+    def adds(letter: str) -> Change:
+        return lambda before: (before or b"") + letter.encode()
+
+    await asyncio.gather(
+        *[
+            processes[number % 2].set_up(
+                made.id,
+                documents={"a": adds(letter)},
+                credentials={"apns": apns_credentials()} if number % 3 else {},
+            )
+            for number, letter in enumerate("abcdefgh")
+        ]
+    )
+
+    assert set(b"abcdefgh") == set((await found(processes[0], made)).documents["a"])
 
 
 async def test_an_instance_is_found_by_its_app_secret(instances: Instances) -> None:
