@@ -25,6 +25,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.api.beams.events import BeamsEvents
+from heliograph.api.ibm.events import IbmEvents
 from heliograph.encryption.bodies import Encryption
 from heliograph.encryption.process import Processes
 from heliograph.errors import TransportError
@@ -548,7 +549,7 @@ class Workshop:
                 self.instances,
                 self.webhooks,
                 client,
-                [BeamsEvents()],
+                [BeamsEvents(), IbmEvents()],
                 self.metrics,
                 clock=self.clock,
             ),

@@ -17,6 +17,7 @@ _ON_BOTH = {
     "test_expand",
     "test_isolation",
     "test_notify",
+    "test_progress",
     "test_pruning",
     "test_settle",
     "test_worker",
