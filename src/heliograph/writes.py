@@ -18,11 +18,10 @@ from heliograph.model import Address, InstanceNumber, WebAddress, time_ordered_u
 from heliograph.notices import ABOUT_DEVICES, AboutDevice, Party, Subject, subject_of
 from heliograph.queue.contract import Queue
 from heliograph.storage import instances, vapid_keys
-from heliograph.storage.calls import New
 from heliograph.storage.database import Database
 from heliograph.storage.devices import Device
 from heliograph.storage.grouped import Grouped
-from heliograph.storage.telling import tell, told_of
+from heliograph.storage.telling import News, tell_news
 from heliograph.storage.work import Call
 
 _MOST_TOGETHER: Final = 32
@@ -111,11 +110,8 @@ class Writes:
     async def _tell(
         self, connection: AsyncConnection, instance: InstanceNumber, notices: Sequence[AboutDevice]
     ) -> Sequence[Call]:
-        new: list[New] = []
-        for notice in notices:
-            event, told = self.new_id(), await told_of(connection, instance, subject_of(notice))
-            new += [New(instance, None, webhook, notice, event) for webhook in told]
-        return await tell(connection, new, now=self.clock())
+        news = [News(instance, None, notice, self.new_id()) for notice in notices]
+        return await tell_news(connection, news, now=self.clock())
 
     async def _do_all(self, writes: Sequence[Write]) -> Sequence[Any]:
         results: list[Any] = []

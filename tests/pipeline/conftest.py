@@ -19,6 +19,7 @@ _ON_BOTH = {
     "test_isolation",
     "test_ledger",
     "test_notify",
+    "test_progress",
     "test_pruning",
     "test_settle",
     "test_worker",

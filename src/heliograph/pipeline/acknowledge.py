@@ -7,7 +7,7 @@ there is not is no news, and no fault: the device may just have been cleared.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
@@ -20,25 +20,23 @@ from heliograph.model import (
     DeviceId,
     DeviceNumber,
     Gateway,
-    InstanceNumber,
     PublishId,
     PublishNumber,
     ToUsers,
     UserId,
     derived_uuid,
 )
-from heliograph.notices import Delivered, Opened, Progressed, Subject, WebhookNumber
+from heliograph.notices import Delivered, Opened, Progressed, Subject
 from heliograph.pipeline import notify
 from heliograph.queue.contract import Queue
 from heliograph.storage import occupants, publishes, receipts
-from heliograph.storage.calls import New
 from heliograph.storage.database import Database
 from heliograph.storage.grouped import Grouped
 from heliograph.storage.insertion import MOST_ROWS
 from heliograph.storage.occupants import Occupied
 from heliograph.storage.publishes import Sketch
 from heliograph.storage.receipts import Receipt, What
-from heliograph.storage.telling import tell, told_of
+from heliograph.storage.telling import News, tell_news
 from heliograph.storage.work import Call
 
 MOST_WAITING: Final = 20_000
@@ -176,26 +174,20 @@ async def _tell(
     connection: AsyncConnection, what: What, news: Sequence[_News], now: datetime
 ) -> Sequence[Call]:
     """Tell webhooks of what people to whom a publish was addressed have, or have opened."""
-    subject, new = _SUBJECTS[what], list[New]()
-    made: list[Call] = []
-    wanted: dict[InstanceNumber, list[WebhookNumber]] = {}
-    for each in news:
-        instance, target, user = each.said.instance, each.sketch.target, each.user
-        if Subject.PROGRESSED in instance.subjects:
-            notice = Progressed(what, each.device.platform, (each.device.name,))
-            of = instance.number, each.sketch.number
-            made += await notify.tell_all(connection, *of, [notice], now=now)
-        if subject not in instance.subjects or user is None:
-            continue
-        if not isinstance(target, ToUsers) or user not in target.users:
-            continue
-        if instance.number not in wanted:
-            found = await told_of(connection, instance.number, subject)
-            wanted[instance.number] = found
-        event = derived_uuid(subject, *map(int, each.key))
-        said = Delivered(user) if what == "delivered" else Opened(user)
-        new += [
-            New(instance.number, each.sketch.number, webhook, said, event)
-            for webhook in wanted[instance.number]
-        ]
-    return [*made, *await tell(connection, new, now=now)]
+    return await tell_news(
+        connection, [notice for each in news for notice in _notices(what, each)], now=now
+    )
+
+
+def _notices(what: What, news: _News) -> Iterator[News]:
+    instance, target, user = news.said.instance, news.sketch.target, news.user
+    number, publish = instance.number, news.sketch.number
+    if Subject.PROGRESSED in instance.subjects:
+        progress = Progressed(what, news.device.platform, (news.device.name,))
+        yield notify.news_of(number, publish, progress)
+    if _SUBJECTS[what] not in instance.subjects or user is None:
+        return
+    if isinstance(target, ToUsers) and user in target.users:
+        event = derived_uuid(_SUBJECTS[what], *map(int, news.key))
+        notice = Delivered(user) if what == "delivered" else Opened(user)
+        yield News(number, publish, notice, event)

@@ -36,7 +36,7 @@ from heliograph.notices import (
 from heliograph.storage import calls, occupants, outcomes, publishes, reached, webhooks, work
 from heliograph.storage.calls import New
 from heliograph.storage.publishes import Publish
-from heliograph.storage.telling import tell, told_of
+from heliograph.storage.telling import News, tell, tell_news, told_of
 from heliograph.storage.work import Call
 
 State = Literal["sent", "failed", "delivered", "opened"]
@@ -125,34 +125,15 @@ async def progressed(
         notices += [Progressed(*key, tuple(names)) for key, names in of_states.items()]
     if Subject.FAILED in subjects:
         notices += [Failed(*key, tuple(names)) for key, names in of_reasons.items()]
-    return await tell_all(connection, instance, publish, notices, now=now)
+    news = [news_of(instance, publish, each) for each in notices]
+    return await tell_news(connection, news, now=now)
 
 
-async def tell_all(
-    connection: AsyncConnection,
-    instance: InstanceNumber,
-    publish: PublishNumber,
-    notices: Sequence[Progressed | Failed],
-    *,
-    now: datetime,
-) -> Sequence[Call]:
-    """Tell every webhook that wants to know; the work that this is."""
-    told = {
-        subject: await told_of(connection, instance, subject)
-        for subject in {subject_of(each) for each in notices}
-    }
-    new = [
-        New(instance, publish, webhook, notice, _event(publish, notice))
-        for notice in notices
-        for webhook in told[subject_of(notice)]
-    ]
-    return await tell(connection, new, now=now)
-
-
-def _event(publish: PublishNumber, notice: Progressed | Failed) -> str:
-    """The same for the same devices: no notice is made twice of one batch."""
+def news_of(instance: InstanceNumber, publish: PublishNumber, notice: Progressed | Failed) -> News:
+    """What there is to tell; the same for the same devices: none is made twice of one batch."""
     what = notice.state if isinstance(notice, Progressed) else notice.reason
-    return derived_uuid(subject_of(notice), int(publish), what, notice.platform, notice.devices)
+    event = derived_uuid(subject_of(notice), int(publish), what, notice.platform, notice.devices)
+    return News(instance, publish, notice, event)
 
 
 async def _ended(connection: AsyncConnection, publish: Publish) -> Ended:

@@ -211,7 +211,9 @@ class Worker:
         async with self._database.read() as connection:
             publish = await publishes.find(connection, batch.publish)
         users = {} if publish is None else await self._users_on(publish, numbers)
-        return await settle(self._database, batch, failed, now=now, users=users)
+        instance = await self._instances.find_numbered(batch.instance)
+        subjects = frozenset[Subject]() if instance is None else instance.subjects
+        return await settle(self._database, batch, failed, now=now, users=users, subjects=subjects)
 
     async def _made_of(self, work: Work) -> Sequence[Work]:
         """Do a piece of work; what is to be done next."""

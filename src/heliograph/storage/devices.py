@@ -7,7 +7,7 @@ it can be restored, and comes back by itself when its address registers again.
 
 from array import array
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -22,10 +22,13 @@ from sqlalchemy import (
     bindparam,
     case,
     delete,
+    exists,
+    false,
     func,
     insert,
     or_,
     select,
+    true,
     union,
     update,
 )
@@ -41,6 +44,7 @@ from heliograph.model import (
     FcmAddress,
     Gateway,
     InstanceNumber,
+    Interest,
     Platform,
     Target,
     ToInterests,
@@ -598,7 +602,7 @@ _UNPRUNED: Final[dict[str, None]] = dict.fromkeys(
 )
 
 
-# Neither query below asks for the devices of the instance. A user's devices and the
+# No query below asks for the devices of the instance outright. A user's devices and the
 # subscribers of an interest are its own; asked all the same, SQLite would walk through
 # every device that the instance has rather than look up those that were named.
 
@@ -613,7 +617,7 @@ def _walks(instance: InstanceNumber, target: Target, *, after: int) -> list[Sele
     walk = select(devices.c.number, devices.c.gateway, devices.c.environment)
     match target:
         case ToMatching():
-            return [_walk_matching(walk, instance, target)]
+            return _walks_matching(walk, instance, target, after=after)
         case ToUsers(users=names):
             return [
                 walk.join(users, users.c.number == devices.c.user_number)
@@ -638,54 +642,82 @@ def _is_addressed(
 ) -> ColumnElement[bool]:
     """Whether a device is of a target; ``among`` narrows the search."""
     match target:
-        case ToMatching():
-            return and_(devices.c.instance_number == instance, *_conditions(instance, target))
-        case ToUsers(users=names):
-            people = select(users.c.number).where(
-                users.c.instance_number == instance, users.c.id.in_(names)
-            )
-            return devices.c.user_number.in_(people)
+        case ToMatching(interests=names):
+            subscribed = _is_subscribed(instance, names or (), among)
+            return and_(_is_own(instance), *_conditions(instance, target, subscribed))
+        case ToUsers(users=people):
+            return devices.c.user_number.in_(_people(instance, people))
         case ToInterests(interests=names):
-            subscribers = select(interests.c.device_number).where(
-                interests.c.instance_number == instance,
-                interests.c.name.in_(names),
-                among(interests.c.device_number),
-            )
-            return devices.c.number.in_(subscribers)
+            return _is_subscribed(instance, names, among)
 
 
-def _walk_matching(walk: Select[Any], instance: InstanceNumber, target: ToMatching) -> Select[Any]:
+def _walks_matching(
+    walk: Select[Any], instance: InstanceNumber, target: ToMatching, *, after: int
+) -> list[Select[Any]]:
     """
-    One way along the devices of a target that names several kinds, or none.
+    The same along a target that names several kinds, or none.
 
-    What names devices, people or interests leads to them, and SQLite must not walk all that
-    the instance has instead; only where nothing leads it does, along the index that has them
-    in order.
+    Devices and people that are named lead to few, and so they go before interests, which are
+    then looked up for each. Where nothing leads, all that the instance has are walked,
+    along the index that has them in order.
     """
-    leads = (target.devices, target.users, target.interests)
-    is_led = any(each is not None for each in leads)
-    own = devices.c.instance_number + 0 if is_led else devices.c.instance_number
-    return walk.where(own == instance, *_conditions(instance, target)).order_by(devices.c.number)
+    own = _is_own(instance)
+    if target.devices is not None or target.users is not None:
+        subscribed = exists().where(
+            interests.c.instance_number == instance,
+            interests.c.name.in_(target.interests or ()),
+            interests.c.device_number == devices.c.number,
+        )
+        conditions = _conditions(instance, target, subscribed)
+        return [walk.where(own, *conditions).order_by(devices.c.number)]
+    rest = _conditions(instance, replace(target, interests=None), true())
+    if target.interests is None:
+        everybody = walk.where(devices.c.instance_number == instance, *rest)
+        return [everybody.order_by(devices.c.number)]
+    ways = _walks(instance, ToInterests(target.interests), after=after)
+    return [way.where(*rest) for way in ways] or [walk.where(false())]
 
 
-def _conditions(instance: InstanceNumber, target: ToMatching) -> list[ColumnElement[bool]]:
+def _is_own(instance: InstanceNumber) -> ColumnElement[bool]:
+    """
+    Whether a device is of an instance, for who has another way to it.
+
+    Asked for those of the instance outright, SQLite would take all of them, and sort them.
+    """
+    return devices.c.instance_number + 0 == instance
+
+
+def _conditions(
+    instance: InstanceNumber, target: ToMatching, is_subscribed: ColumnElement[bool]
+) -> list[ColumnElement[bool]]:
     """What a device must be to be of a target: one of each kind that is named."""
     conditions: list[ColumnElement[bool]] = []
     if target.devices is not None:
         conditions.append(devices.c.number.in_(target.devices))
     if target.users is not None:
-        people = select(users.c.number).where(
-            users.c.instance_number == instance, users.c.id.in_(target.users)
-        )
-        conditions.append(devices.c.user_number.in_(people))
+        conditions.append(devices.c.user_number.in_(_people(instance, target.users)))
     if target.interests is not None:
-        subscribers = select(interests.c.device_number).where(
-            interests.c.instance_number == instance, interests.c.name.in_(target.interests)
-        )
-        conditions.append(devices.c.number.in_(subscribers))
+        conditions.append(is_subscribed)
     if target.platforms is not None:
         conditions.append(is_of_platform(target.platforms))
     return conditions
+
+
+def _people(instance: InstanceNumber, names: Iterable[UserId]) -> Select[tuple[int]]:
+    return select(users.c.number).where(
+        users.c.instance_number == instance, users.c.id.in_(list(names))
+    )
+
+
+def _is_subscribed(
+    instance: InstanceNumber, names: Iterable[Interest], among: bulk.Among
+) -> ColumnElement[bool]:
+    subscribers = select(interests.c.device_number).where(
+        interests.c.instance_number == instance,
+        interests.c.name.in_(list(names)),
+        among(interests.c.device_number),
+    )
+    return devices.c.number.in_(subscribers)
 
 
 def is_of_platform(platforms: Iterable[Platform]) -> ColumnElement[bool]:
