@@ -24,7 +24,9 @@ from api.ibm.sendings import EVERY_SETTING
 from api.ibm.test_channels import CHANNEL, GROUP
 from api.ibm.words import App, new_token
 from api.tables import Tables
-from heliograph.api.ibm.door import BASE
+from heliograph.api.ibm.door import (
+    BASE,
+)
 from support import Served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -11,7 +11,12 @@ from api.asgi import ask
 from api.ibm.words import WEB_TYPE, App, new_token
 from builders import NOW
 from heliograph.api.ibm import tokens
-from heliograph.api.ibm.door import Door, answered
+from heliograph.api.ibm.answers import (
+    answered,
+)
+from heliograph.api.ibm.door import (
+    Door,
+)
 from heliograph.errors import Overloaded
 from heliograph.instances import Instances
 

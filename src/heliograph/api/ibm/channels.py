@@ -12,9 +12,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from heliograph.api.ibm import document
+from heliograph.api.ibm.answers import (
+    json_response,
+    read_body,
+)
 from heliograph.api.ibm.blocks import COLOURS
 from heliograph.api.ibm.document import DIALECT, Document
-from heliograph.api.ibm.door import Door, Entry, json_response, read_body
+from heliograph.api.ibm.door import (
+    Door,
+    Entry,
+)
 from heliograph.api.ibm.problems import Code, invalid, not_found, problem
 from heliograph.api.ibm.values import Reader, boolean, integer, list_of, name, one_of, text
 from heliograph.instances import Change, Instance, Instances

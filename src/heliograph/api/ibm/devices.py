@@ -12,8 +12,16 @@ from starlette.responses import Response
 
 from heliograph.addresses import apns_address, fcm_address
 from heliograph.api.ibm import document, queries, shapes
+from heliograph.api.ibm.answers import (
+    json_response,
+    read_body,
+)
 from heliograph.api.ibm.browsers import read_browser_token
-from heliograph.api.ibm.door import BASE, Door, Entry, json_response, read_body
+from heliograph.api.ibm.door import (
+    BASE,
+    Door,
+    Entry,
+)
 from heliograph.api.ibm.problems import invalid, not_found
 from heliograph.api.ibm.schema import ANONYMOUS, LONGEST_DEVICE_ID, LONGEST_USER_ID
 from heliograph.api.ibm.schema import platform as read_platform

@@ -10,7 +10,9 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from heliograph.api.bodies import read_bytes
-from heliograph.api.ibm.door import check_media_type
+from heliograph.api.ibm.answers import (
+    check_media_type,
+)
 from heliograph.api.ibm.problems import Code, invalid, problem
 from heliograph.api.ibm.values import text
 

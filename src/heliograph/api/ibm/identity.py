@@ -16,7 +16,14 @@ from starlette.routing import BaseRoute, Route
 
 from heliograph.api.bodies import read_bytes
 from heliograph.api.ibm import tokens
-from heliograph.api.ibm.door import EVERY_METHOD, answered, check_media_type, json_response
+from heliograph.api.ibm.answers import (
+    answered,
+    check_media_type,
+    json_response,
+)
+from heliograph.api.ibm.door import (
+    EVERY_METHOD,
+)
 from heliograph.api.ibm.problems import Code, problem
 from heliograph.api.limits import Rate, address_of
 from heliograph.api.problems import Problem

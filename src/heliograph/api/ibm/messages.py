@@ -14,15 +14,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from heliograph.api.ibm import payloads, queries, shapes
-from heliograph.api.ibm.channels import expanded
-from heliograph.api.ibm.devices import base_of
-from heliograph.api.ibm.door import (
+from heliograph.api.ibm.answers import (
     MESSAGE_BODY_BYTES,
-    Door,
-    Entry,
     json_response,
     read_anything,
     read_body,
+)
+from heliograph.api.ibm.channels import expanded
+from heliograph.api.ibm.devices import base_of
+from heliograph.api.ibm.door import (
+    Door,
+    Entry,
 )
 from heliograph.api.ibm.problems import Code, invalid, not_found, problem
 from heliograph.api.ibm.schema import LONGEST_DEVICE_ID, Sending, read_sending, to_target

@@ -6,9 +6,15 @@ from datetime import datetime
 
 from starlette.routing import BaseRoute
 
+from heliograph.api.ibm.answers import (
+    Handler,
+)
 from heliograph.api.ibm.channels import Channels
 from heliograph.api.ibm.devices import Devices
-from heliograph.api.ibm.door import BASE, Door, Handler
+from heliograph.api.ibm.door import (
+    BASE,
+    Door,
+)
 from heliograph.api.ibm.identity import Identity
 from heliograph.api.ibm.messages import MessagesApi
 from heliograph.api.ibm.safari import Safari

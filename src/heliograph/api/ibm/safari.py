@@ -12,8 +12,14 @@ from starlette.responses import Response
 
 from heliograph.api.bodies import read_object
 from heliograph.api.ibm import document, icons, package
+from heliograph.api.ibm.answers import (
+    DEVICE_BODY_BYTES,
+)
 from heliograph.api.ibm.devices import base_of
-from heliograph.api.ibm.door import DEVICE_BODY_BYTES, Door, Entry
+from heliograph.api.ibm.door import (
+    Door,
+    Entry,
+)
 from heliograph.api.ibm.problems import Code, not_found, problem
 from heliograph.api.ibm.schema import LONGEST_DEVICE_ID
 from heliograph.api.ibm.settings import not_configured

@@ -12,9 +12,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from heliograph.api.ibm import document, platforms
+from heliograph.api.ibm.answers import (
+    json_response,
+    read_body,
+)
 from heliograph.api.ibm.devices import base_of
 from heliograph.api.ibm.document import DIALECT, Document
-from heliograph.api.ibm.door import Door, Entry, json_response, read_body
+from heliograph.api.ibm.door import (
+    Door,
+    Entry,
+)
 from heliograph.api.ibm.forms import read_form
 from heliograph.api.ibm.problems import Code, problem
 from heliograph.api.ibm.unlock import Unlocker

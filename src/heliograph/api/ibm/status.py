@@ -13,7 +13,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from heliograph.api.ibm import queries
-from heliograph.api.ibm.door import Door, Entry, json_response
+from heliograph.api.ibm.answers import (
+    json_response,
+)
+from heliograph.api.ibm.door import (
+    Door,
+    Entry,
+)
 from heliograph.api.ibm.problems import invalid, not_found
 from heliograph.api.ibm.schema import ANONYMOUS, PLATFORM_WORDS
 from heliograph.api.insights import first_day

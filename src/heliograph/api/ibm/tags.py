@@ -6,8 +6,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from heliograph.api.ibm import queries, shapes
+from heliograph.api.ibm.answers import (
+    json_response,
+    read_body,
+)
 from heliograph.api.ibm.devices import base_of
-from heliograph.api.ibm.door import Door, Entry, json_response, read_body
+from heliograph.api.ibm.door import (
+    Door,
+    Entry,
+)
 from heliograph.api.ibm.problems import Code, invalid, not_found, problem
 from heliograph.api.ibm.schema import EVERYBODY, tag_name
 from heliograph.api.ibm.values import boolean_or_word

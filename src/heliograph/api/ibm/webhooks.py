@@ -11,9 +11,16 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from heliograph.api.ibm.answers import (
+    json_response,
+    read_body,
+)
 from heliograph.api.ibm.devices import base_of
 from heliograph.api.ibm.document import DIALECT
-from heliograph.api.ibm.door import Door, Entry, json_response, read_body
+from heliograph.api.ibm.door import (
+    Door,
+    Entry,
+)
 from heliograph.api.ibm.events import EVENTS
 from heliograph.api.ibm.problems import Code, invalid, not_found, problem
 from heliograph.api.ibm.values import Reader, filled_text
