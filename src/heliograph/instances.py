@@ -15,12 +15,11 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 import msgspec
-from cryptography import x509
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph import auth
+from heliograph.credentials import check
 from heliograph.errors import InvalidInput
-from heliograph.gateways import apple_certificate
 from heliograph.model import (
     ApnsCertificate,
     ApnsCredentials,
@@ -40,8 +39,7 @@ from heliograph.storage import instances as rows
 from heliograph.storage.database import Database
 from heliograph.storage.instances import InstanceRow
 from heliograph.storage.lanes import Paused
-from heliograph.wire import jws, vapid
-from heliograph.wire.http import url_problem
+from heliograph.wire import vapid
 from heliograph.wire.seal import Seal
 
 Randomness = Callable[[int], bytes]
@@ -432,7 +430,7 @@ class Instances:
         """
         given = credentials or {}
         for each in given.values():
-            _check_credentials(each, now=self._clock())
+            check(each, now=self._clock())
         # Not before the workers of other processes know them.
         at = self._clock() + (_REMEMBERED if self._database.is_shared else timedelta(0))
         async with self._database.write() as connection:
@@ -658,84 +656,3 @@ def _kept(field_name: str, secret: str | None) -> str | None:
         sentence = f"must be {_SHORTEST_KEY} to {_LONGEST_KEY} ASCII characters without spaces"
         raise InvalidInput(field_name, sentence)
     return secret
-
-
-def _check_word(field_name: str, value: str) -> None:
-    if not value or not value.isascii() or not value.isprintable() or " " in value:
-        raise InvalidInput(field_name, "must be a non-empty ASCII word")
-
-
-def _check_credentials(credentials: ApnsIdentity | FcmCredentials | None, *, now: datetime) -> None:
-    match credentials:
-        case None:
-            return
-        case FcmCredentials():
-            _check_fcm(credentials)
-            return
-        case ApnsCredentials():
-            _check_apns(credentials)
-            _check_signing_key(credentials)
-        case ApnsCertificate():
-            _check_apns(credentials)
-            _check_certificate(credentials, now=now)
-
-
-def _check_apns(credentials: ApnsIdentity) -> None:
-    _check_word("topic", credentials.topic)
-    _check_server(credentials.endpoint, credentials.ca)
-    if credentials.sandbox_endpoint is not None:
-        check_url("sandbox_endpoint", credentials.sandbox_endpoint)
-
-
-def _check_fcm(credentials: FcmCredentials) -> None:
-    account = credentials.service_account
-    for name in ("project_id", "client_email", "private_key_id"):
-        _check_word(f"service_account.{name}", getattr(account, name))
-    _check_server(credentials.endpoint, credentials.ca)
-    check_url("service_account.token_uri", account.token_uri)
-    try:
-        jws.load_rsa_private_key(account.private_key)
-    except ValueError as problem:
-        raise InvalidInput("service_account.private_key", str(problem)) from None
-
-
-def _check_signing_key(credentials: ApnsCredentials) -> None:
-    for name in ("key_id", "team_id"):
-        _check_word(name, getattr(credentials, name))
-    try:
-        jws.load_p256_private_key(credentials.key)
-    except ValueError as problem:
-        raise InvalidInput("key", str(problem)) from None
-
-
-def _check_certificate(credentials: ApnsCertificate, *, now: datetime) -> None:
-    try:
-        facts = apple_certificate.facts(credentials.certificate)
-    except ValueError as problem:
-        raise InvalidInput("certificate", str(problem)) from None
-    if facts.expires_at <= now:
-        raise InvalidInput("certificate", f"expired on {facts.expires_at:%Y-%m-%d}")
-    if facts.valid_from > now:
-        raise InvalidInput("certificate", f"is not valid before {facts.valid_from:%Y-%m-%d}")
-    if facts.topics and credentials.topic not in facts.topics:
-        raise InvalidInput("topic", f"the certificate is for {', '.join(facts.topics)}")
-    try:
-        apple_certificate.check_key(credentials.certificate, credentials.key)
-    except ValueError as problem:
-        raise InvalidInput("key", str(problem)) from None
-
-
-def _check_server(endpoint: str | None, ca: str | None) -> None:
-    if endpoint is not None:
-        check_url("endpoint", endpoint)
-    if ca is not None:
-        try:
-            x509.load_pem_x509_certificates(ca.encode())
-        except ValueError:
-            raise InvalidInput("ca", "must be certificates in PEM") from None
-
-
-def check_url(field_name: str, url: str) -> None:
-    """Refuse what is no address that HTTP knows."""
-    if problem := url_problem(url):
-        raise InvalidInput(field_name, problem)

@@ -12,8 +12,9 @@ from typing import Any, Final
 
 import msgspec
 
+from heliograph.credentials import check_url
 from heliograph.errors import InvalidInput
-from heliograph.instances import Instance, Instances, Randomness, check_url
+from heliograph.instances import Instance, Instances, Randomness
 from heliograph.model import PublishId, time_ordered_uuid
 from heliograph.notices import OwnHook, Subject, Webhook, WebhookId, WebhookNumber
 from heliograph.storage import calls
