@@ -49,6 +49,7 @@ from heliograph.model import (
     InstanceNumber,
     Interest,
     Messages,
+    Platform,
     PublishId,
     PublishNumber,
     ServiceAccount,
@@ -191,12 +192,15 @@ async def add_device(
     *,
     user: str | None = None,
     subscribed: Sequence[str] = (),
+    platform: Platform | None = None,
     now: datetime = NOW,
 ) -> DeviceNumber:
     """A device, logged in and subscribed if so told."""
     address = address or apns_address()
     identity = DeviceId(f"{gateway_of(address)}-{next(_serial)}")
-    number = await devices.add(connection, instance, identity, address, {}, now=now)
+    number = await devices.add(
+        connection, instance, identity, address, {}, now=now, platform=platform
+    )
     if user is not None:
         owner = await users.obtain(connection, instance, UserId(user), now=now)
         await devices.change(connection, number, user_number=owner)

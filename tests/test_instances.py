@@ -32,7 +32,7 @@ from builders import (
     workshop_in,
 )
 from heliograph.errors import InvalidInput
-from heliograph.instances import Instance, Instances, VapidKeyUse
+from heliograph.instances import Change, Instance, Instances, VapidKeyUse
 from heliograph.model import (
     ApnsCertificate,
     FcmCredentials,
@@ -354,6 +354,67 @@ async def test_credentials_come_back_as_they_were_given(instances: Instances) ->
     ]
 
 
+async def test_what_is_set_up_together_is_one_commit(instances: Instances) -> None:
+    """A document that cannot be changed so leaves the credentials beside it as they were."""
+    made = await instances.create("one")
+
+    def refuses(before: bytes | None) -> bytes | None:
+        raise LookupError(before)
+
+    with pytest.raises(LookupError):
+        await instances.set_up(
+            made.id, documents={"a": refuses}, credentials={"apns": apns_credentials()}
+        )
+    refused = await found(instances, made)
+    await instances.set_up(
+        made.id,
+        documents={"a": lambda _: b"one", "b": lambda _: b"two"},
+        credentials={"apns": apns_credentials(), "website": apns_credentials()},
+    )
+    kept = await found(instances, made)
+    await instances.set_up(made.id, documents={"a": lambda _: None}, credentials={"website": None})
+    less = await found(instances, made)
+
+    assert (None, {}) == (refused.apns, refused.documents)
+    assert (apns_credentials(), apns_credentials()) == (kept.apns, kept.website)
+    assert {"a": b"one", "b": b"two"} == kept.documents
+    assert (apns_credentials(), None, {"b": b"two"}) == (less.apns, less.website, less.documents)
+
+
+async def test_no_change_of_a_document_is_lost(either_database: Database, clock: Clock) -> None:
+    """Several processes change it at once, some of them with credentials beside it."""
+    processes = [instances_of(either_database, clock, seed=seed) for seed in range(2)]
+    made = await processes[0].create("one")
+
+    def adds(letter: str) -> Change:
+        return lambda before: (before or b"") + letter.encode()
+
+    await asyncio.gather(
+        *[
+            processes[number % 2].set_up(
+                made.id,
+                documents={"a": adds(letter)},
+                credentials={"apns": apns_credentials()} if number % 3 else {},
+            )
+            for number, letter in enumerate("abcdefgh")
+        ]
+    )
+
+    assert set(b"abcdefgh") == set((await found(processes[0], made)).documents["a"])
+
+
+async def test_an_instance_is_found_by_its_app_secret(instances: Instances) -> None:
+    """Also one that is new; after it is gone nobody is."""
+    made, other = await instances.create("one"), await instances.create("other")
+
+    known = await instances.of_app_secret(other.app_secret)
+    nobody = await instances.of_app_secret(made.client_secret)
+    await instances.delete(other.id)
+    gone = await instances.of_app_secret(other.app_secret)
+
+    assert (other.id, None, None) == (known and known.id, nobody, gone)
+
+
 def p384_key() -> str:
     form = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return ec.derive_private_key(7, ec.SECP384R1()).private_bytes(*form).decode()
@@ -487,7 +548,7 @@ async def test_a_refusal_does_not_repeat_the_key(instances: Instances) -> None:
 
 async def test_of_an_instance_that_is_not_there_nothing_is_done(instances: Instances) -> None:
     """Not found is an answer, for every verb."""
-    assert [None, None, False, False, False, False, False, False] == [
+    assert [None, None, False, False, False, False, False, False, False] == [
         await instances.rotate_key(NOBODY),
         await instances.rotate_vapid(NOBODY),
         await instances.change(NOBODY, name="x"),
@@ -495,6 +556,7 @@ async def test_of_an_instance_that_is_not_there_nothing_is_done(instances: Insta
         await instances.set_apns(NOBODY, apns_credentials()),
         await instances.set_fcm(NOBODY, fcm_credentials()),
         await instances.remove_credentials(NOBODY, apns=True),
+        await instances.set_up(NOBODY, documents={"a": lambda _: b""}),
         await instances.delete(NOBODY),
     ]
 

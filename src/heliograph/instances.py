@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import msgspec
@@ -54,6 +54,19 @@ _REMEMBERED: Final = timedelta(seconds=1)
 
 _VAPID_CONTEXT: Final = "vapid_private_key"
 """What VAPID keys are sealed as: the column in which they were kept at first."""
+
+Credential = Literal["apns", "fcm", "website"]
+"""What an instance is known by to Apple, to Google, and to Apple for its web site."""
+
+Change = Callable[[bytes | None], bytes | None]
+"""Makes a document of the one before; None: there is none. It may raise."""
+
+_GATEWAYS: Final[Mapping[Credential, Gateway]] = {
+    "apns": Gateway.APNS,
+    "fcm": Gateway.FCM,
+    "website": Gateway.APNS,
+}
+"""Whose lanes may go on with new ones."""
 
 _LONGEST_NAME: Final = 200
 _SHORTEST_KEY: Final = 24
@@ -221,9 +234,13 @@ class Instances:
             now = self._clock()
             if digest not in self._app_secrets and now - self._secrets_read_at >= _REMEMBERED:
                 self._secrets_read_at = now
+                async with self._database.read() as connection:
+                    every = await rows.every(connection)
                 self._app_secrets = {
-                    hashlib.sha256(each.app_secret.encode()).digest(): each.id
-                    for each in await self.every()
+                    hashlib.sha256(self.unsealed(row.id, "app_secret", row.app_secret)).digest(): (
+                        row.id
+                    )
+                    for row in every
                 }
         known = self._app_secrets.get(digest)
         instance = None if known is None else await self.find(known)
@@ -354,8 +371,7 @@ class Instances:
             InvalidInput: The key is not one that Apple takes, a name is missing, or the
                 certificate is out of date, for another topic, or not the key's.
         """
-        self._check_apns(credentials)
-        return await self._change_credentials(instance, Gateway.APNS, credentials)
+        return await self.set_up(instance, credentials={"apns": credentials})
 
     async def set_website(self, instance: InstanceId, credentials: ApnsIdentity | None) -> bool:
         """
@@ -367,23 +383,7 @@ class Instances:
         Raises:
             InvalidInput: As for ``set_apns``.
         """
-        column = "website_credentials"
-        if credentials is None:
-            return await self._change(instance, {column: None})
-        self._check_apns(credentials)
-        sealed = self.sealed(instance, column, msgspec.json.encode(credentials))
-        return await self._change(instance, {column: sealed})
-
-    def _check_apns(self, credentials: ApnsIdentity) -> None:
-        _check_word("topic", credentials.topic)
-        _check_server(credentials.endpoint, credentials.ca)
-        if credentials.sandbox_endpoint is not None:
-            check_url("sandbox_endpoint", credentials.sandbox_endpoint)
-        match credentials:
-            case ApnsCredentials():
-                _check_signing_key(credentials)
-            case ApnsCertificate():
-                _check_certificate(credentials, now=self._clock())
+        return await self.set_up(instance, credentials={"website": credentials})
 
     async def set_fcm(self, instance: InstanceId, credentials: FcmCredentials) -> bool:
         """
@@ -392,52 +392,87 @@ class Instances:
         Raises:
             InvalidInput: Its private key is not a PEM RSA key, or a field is missing.
         """
-        account = credentials.service_account
-        for name in ("project_id", "client_email", "private_key_id"):
-            _check_word(f"service_account.{name}", getattr(account, name))
-        _check_server(credentials.endpoint, credentials.ca)
-        check_url("service_account.token_uri", account.token_uri)
-        try:
-            jws.load_rsa_private_key(account.private_key)
-        except ValueError as problem:
-            raise InvalidInput("service_account.private_key", str(problem)) from None
-        return await self._change_credentials(instance, Gateway.FCM, credentials)
+        return await self.set_up(instance, credentials={"fcm": credentials})
 
     async def remove_credentials(self, instance: InstanceId, *, apns: bool) -> bool:
         """Forget an instance's credentials; False if there is no such instance."""
-        return await self._change(
-            instance, {"apns_credentials" if apns else "fcm_credentials": None}
-        )
+        return await self.set_up(instance, credentials={"apns" if apns else "fcm": None})
 
-    async def change_document(
-        self, instance: InstanceId, dialect: str, change: Callable[[bytes | None], bytes | None]
-    ) -> bool:
+    async def change_document(self, instance: InstanceId, dialect: str, change: Change) -> bool:
         """
         Change what a dialect keeps of an instance, while nobody else does.
-
-        Args:
-            instance: Whose.
-            dialect: Which.
-            change: Makes a document of the one before; None: there is none. It may raise.
 
         Returns:
             False if there is no such instance.
         """
-        context = _document_context(dialect)
+        return await self.set_up(instance, documents={dialect: change})
+
+    async def set_up(
+        self,
+        instance: InstanceId,
+        *,
+        documents: Mapping[str, Change] | None = None,
+        credentials: Mapping[Credential, ApnsIdentity | FcmCredentials | None] | None = None,
+    ) -> bool:
+        """
+        Change what dialects keep of an instance, with the credentials that go with it.
+
+        All of it is one commit. One message finds out whether paused lanes go on with them.
+
+        Args:
+            instance: Whose.
+            documents: How each is to be changed, by its name.
+            credentials: Those that change; None forgets.
+
+        Returns:
+            False if there is no such instance.
+
+        Raises:
+            InvalidInput: As for ``set_apns`` and ``set_fcm``.
+        """
+        given = credentials or {}
+        for each in given.values():
+            _check_credentials(each, now=self._clock())
+        # Not before the workers of other processes know them.
+        at = self._clock() + (_REMEMBERED if self._database.is_shared else timedelta(0))
         async with self._database.write() as connection:
-            row = await rows.find(connection, instance, lock=True)
+            if given:
+                await rows.change(connection, instance, self._columns(instance, given))
+            # Who has changed the row holds it, and lets others refer to it, who may have lanes.
+            row = await rows.find(connection, instance, lock=not given)
             if row is None:
                 return False
-            kept = (await dialect_settings.of_instance(connection, row.number)).get(dialect)
-            before = None if kept is None else self.unsealed(instance, context, kept)
-            document = change(before)
-            if document is None:
-                await dialect_settings.remove(connection, row.number, dialect)
-            else:
-                sealed = self.sealed(instance, context, document)
-                await dialect_settings.put(connection, row.number, dialect, sealed)
+            for gateway in sorted({_GATEWAYS[each] for each in given if given[each] is not None}):
+                await lanes.probe_soon(connection, instance, gateway, at=at)
+            for name, change in (documents or {}).items():
+                await self._change_document(connection, row, name, change)
         self.forget()
         return True
+
+    def _columns(
+        self,
+        instance: InstanceId,
+        credentials: Mapping[Credential, ApnsIdentity | FcmCredentials | None],
+    ) -> dict[str, Any]:
+        columns = {f"{name}_credentials": value for name, value in credentials.items()}
+        return {
+            column: None
+            if value is None
+            else self.sealed(instance, column, msgspec.json.encode(value))
+            for column, value in columns.items()
+        }
+
+    async def _change_document(
+        self, connection: AsyncConnection, row: InstanceRow, name: str, change: Change
+    ) -> None:
+        context = _document_context(name)
+        kept = (await dialect_settings.of_instance(connection, row.number)).get(name)
+        document = change(None if kept is None else self.unsealed(row.id, context, kept))
+        if document is None:
+            await dialect_settings.remove(connection, row.number, name)
+        else:
+            sealed = self.sealed(row.id, context, document)
+            await dialect_settings.put(connection, row.number, name, sealed)
 
     async def delete(self, instance: InstanceId) -> bool:
         """Delete an instance and all that it owns; False if there is no such instance."""
@@ -445,20 +480,6 @@ class Instances:
             removed = await rows.remove(connection, instance)
         self.forget()
         return removed
-
-    async def _change_credentials(
-        self, instance: InstanceId, gateway: Gateway, credentials: ApnsIdentity | FcmCredentials
-    ) -> bool:
-        """Keep them, and let one message find out whether paused lanes go on with them."""
-        column = f"{gateway}_credentials"
-        sealed = self.sealed(instance, column, msgspec.json.encode(credentials))
-        # Not before the workers of other processes know them.
-        at = self._clock() + (_REMEMBERED if self._database.is_shared else timedelta(0))
-        async with self._database.write() as connection:
-            changed = await rows.change(connection, instance, {column: sealed})
-            await lanes.probe_soon(connection, instance, gateway, at=at)
-        self.forget()
-        return changed
 
     async def _change(self, instance: InstanceId, values: dict[str, Any]) -> bool:
         async with self._database.write() as connection:
@@ -642,6 +663,40 @@ def _kept(field_name: str, secret: str | None) -> str | None:
 def _check_word(field_name: str, value: str) -> None:
     if not value or not value.isascii() or not value.isprintable() or " " in value:
         raise InvalidInput(field_name, "must be a non-empty ASCII word")
+
+
+def _check_credentials(credentials: ApnsIdentity | FcmCredentials | None, *, now: datetime) -> None:
+    match credentials:
+        case None:
+            return
+        case FcmCredentials():
+            _check_fcm(credentials)
+            return
+        case ApnsCredentials():
+            _check_apns(credentials)
+            _check_signing_key(credentials)
+        case ApnsCertificate():
+            _check_apns(credentials)
+            _check_certificate(credentials, now=now)
+
+
+def _check_apns(credentials: ApnsIdentity) -> None:
+    _check_word("topic", credentials.topic)
+    _check_server(credentials.endpoint, credentials.ca)
+    if credentials.sandbox_endpoint is not None:
+        check_url("sandbox_endpoint", credentials.sandbox_endpoint)
+
+
+def _check_fcm(credentials: FcmCredentials) -> None:
+    account = credentials.service_account
+    for name in ("project_id", "client_email", "private_key_id"):
+        _check_word(f"service_account.{name}", getattr(account, name))
+    _check_server(credentials.endpoint, credentials.ca)
+    check_url("service_account.token_uri", account.token_uri)
+    try:
+        jws.load_rsa_private_key(account.private_key)
+    except ValueError as problem:
+        raise InvalidInput("service_account.private_key", str(problem)) from None
 
 
 def _check_signing_key(credentials: ApnsCredentials) -> None:

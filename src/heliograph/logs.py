@@ -76,8 +76,9 @@ def configure(*, level: str, style: Literal["auto", "console", "json"]) -> None:
     )
     # Libraries speak through the standard library, and only when something is wrong.
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s", force=True)
-    # uvicorn warns of every stranger who does not speak HTTP; that is theirs to mend.
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    # They warn of every stranger who does not speak HTTP, or sends no form; that is theirs to mend.
+    for library in ("uvicorn.error", "python_multipart"):
+        logging.getLogger(library).setLevel(logging.ERROR)
 
 
 def get() -> structlog.typing.FilteringBoundLogger:

@@ -13,7 +13,8 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.publishes = Counter(
             "heliograph_publishes",
-            "Publishes accepted, by what they address: users or interests.",
+            "Publishes accepted, by what they address: users, interests, or what matches both "
+            "and more.",
             ["target"],
             registry=self.registry,
         )

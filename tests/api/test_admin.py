@@ -561,7 +561,16 @@ async def test_devices_are_listed_without_their_tokens(operator: Operator) -> No
     reply = await operator.ask("GET", "/devices")
 
     (device,) = reply.json()["devices"]
-    assert ["id", "gateway", "user_id", "metadata", "created_at", "registered_at"] == list(device)
+    assert [
+        "id",
+        "name",
+        "gateway",
+        "platform",
+        "user_id",
+        "metadata",
+        "created_at",
+        "registered_at",
+    ] == list(device)
     assert (registered.json()["id"], "apns", None, {"sdkVersion": "4"}) == (
         device["id"],
         device["gateway"],

@@ -31,6 +31,14 @@ from sandbox.senders import NOW
         ),
         (Platform.FCM, {}, {"data": {"k": "v"}}, Card(silent=True)),
         (
+            Platform.FCM,
+            {},
+            {"data": {"alert": "A", "androidTitle": "T"}},
+            Card(title="T", body="A"),
+        ),
+        (Platform.FCM, {}, {"data": {"alert": "A", "type": "silent"}}, Card(silent=True)),
+        (Platform.WEB, {}, {"title": "T", "alert": "A"}, Card(title="T", body="A")),
+        (
             Platform.WEB,
             {},
             {"notification": {"title": "T", "body": "B", "tag": "x"}, "data": {}},

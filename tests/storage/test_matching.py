@@ -1,7 +1,7 @@
 """Whom a target of several kinds addresses, against a few lines that say so outright."""
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -23,6 +23,7 @@ from builders import (
     web_address,
 )
 from heliograph.model import (
+    Address,
     DeviceNumber,
     Gateway,
     InstanceNumber,
@@ -35,7 +36,11 @@ from heliograph.model import (
 from heliograph.storage import devices
 from heliograph.storage.database import Database
 
-_ADDRESS = {Gateway.APNS: apns_address, Gateway.FCM: fcm_address, Gateway.WEB: web_address}
+_ADDRESS: dict[Gateway, Callable[[], Address]] = {
+    Gateway.APNS: apns_address,
+    Gateway.FCM: fcm_address,
+    Gateway.WEB: web_address,
+}
 _instances = count(1_000)
 
 
@@ -240,11 +245,12 @@ async def _asked(connection: AsyncConnection, target: Target) -> list[tuple[str,
 
 async def _steps(connection: AsyncConnection, query: str, values: Any) -> list[str]:
     plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", values)
-    return [row[3] for row in plan]
+    return [str(tuple(row)[3]) for row in plan]
 
 
 def _is_broad(step: str) -> bool:
     """Whether it goes through all devices of an instance, or all subscribers of an interest."""
     if "devices USING" in step:
-        return "rowid" not in step and "user_number" not in step
+        leads_on = ("rowid", "user_number", "number>?")
+        return not any(each in step for each in leads_on)
     return "interests USING" in step and "device_number" not in step

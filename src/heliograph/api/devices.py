@@ -14,7 +14,9 @@ def describe(device: Device) -> dict[str, Any]:
     """A device without its token, which is as good as a key to its screen."""
     told: dict[str, Any] = {
         "id": device.id,
+        "name": device.name,
         "gateway": gateway_of(device.address),
+        "platform": device.platform,
         "user_id": device.user,
         "metadata": device.metadata,
         "created_at": device.created_at,

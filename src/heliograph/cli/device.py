@@ -52,6 +52,7 @@ def list_devices(
             return [
                 {
                     "id": each.id,
+                    "name": each.name or "",
                     "gateway": str(gateway_of(each.address)),
                     "user": each.user or "",
                     "registered_at": each.registered_at.isoformat(timespec="seconds"),

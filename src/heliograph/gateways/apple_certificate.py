@@ -116,7 +116,7 @@ def from_pkcs12(data: bytes, password: str) -> tuple[str, str]:
     """
     try:
         bundle = pkcs12.load_pkcs12(data, password.encode() or None)
-    except (ValueError, UnsupportedAlgorithm) as problem:
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as problem:
         raise ValueError("this is not PKCS #12, or the password is wrong") from problem
     if bundle.cert is None or bundle.key is None:
         raise ValueError("the file must hold a certificate with its private key")

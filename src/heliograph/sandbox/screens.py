@@ -142,6 +142,8 @@ def _android_card(message: dict[str, object]) -> Card:
     tag = words.get("tag")
     title = _text(words, "title", "title_loc_key")
     body = _text(words, "body", "body_loc_key")
+    if not (title or body):
+        title, body = _shown_by_app(as_object(message.get("data")))
     return Card(
         title=title,
         body=body,
@@ -149,6 +151,13 @@ def _android_card(message: dict[str, object]) -> Card:
         silent=not (title or body),
         replaces=tag if isinstance(tag, str) else None,
     )
+
+
+def _shown_by_app(data: dict[str, object]) -> tuple[str, str]:
+    """Title and text that IBM's SDK shows of a message which Android shows nothing of."""
+    if _text(data, "type").lower() == "silent":
+        return "", ""
+    return _text(data, "androidTitle", "title"), _text(data, "alert")
 
 
 def _browser_card(payload: object) -> Card:
@@ -160,7 +169,7 @@ def _browser_card(payload: object) -> Card:
     words = as_object(fields.get("notification")) or fields
     tag = words.get("tag")
     title = _text(words, "title")
-    body = _text(words, "body")
+    body = _text(words, "body", "alert")
     return Card(
         title=title,
         body=body,

@@ -658,7 +658,8 @@ def _walks_matching(
     The same along a target that names several kinds, or none.
 
     Devices and people that are named lead to few, and so they go before interests, which are
-    then looked up for each. What leads nowhere is looked for along the whole table, once.
+    then looked up for each. Where nothing leads, all that the instance has are walked,
+    along the index that has them in order.
     """
     own = _is_own(instance)
     if target.devices is not None or target.users is not None:
@@ -671,7 +672,8 @@ def _walks_matching(
         return [walk.where(own, *conditions).order_by(devices.c.number)]
     rest = _conditions(instance, replace(target, interests=None), true())
     if target.interests is None:
-        return [walk.where(own, *rest).order_by(devices.c.number)]
+        everybody = walk.where(devices.c.instance_number == instance, *rest)
+        return [everybody.order_by(devices.c.number)]
     ways = _walks(instance, ToInterests(target.interests), after=after)
     return [way.where(*rest) for way in ways] or [walk.where(false())]
 

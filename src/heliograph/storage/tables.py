@@ -141,6 +141,8 @@ devices = Table(
     UniqueConstraint("instance_number", "id"),
     UniqueConstraint("instance_number", "address_digest"),
     Index(None, "instance_number", "name", unique=True),
+    # Everybody, in the order of their numbers.
+    Index(None, "instance_number", "number"),
     sqlite_autoincrement=True,
 )
 

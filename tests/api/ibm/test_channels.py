@@ -1,11 +1,12 @@
 """Channels of Android, and their groups."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from api.ibm.words import App
-from heliograph.api.ibm.channels import expanded
+from heliograph.api.ibm.channels import MOST, expanded
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -82,6 +83,9 @@ async def test_a_message_takes_a_channel_with_its_group(app: App) -> None:
         ("channels", {"lockScreenVisibility": 2}),
         ("channels", {"vibrationPattern": 7}),
         ("channels", {"vibrationPattern": [-1]}),
+        ("channels", {"vibrationPattern": [1] * 33}),
+        ("channels", {"description": "x" * 501}),
+        ("channels", {"sound": "x" * 501}),
         ("channelGroups", {"groupName": None}),
     ],
 )
@@ -99,3 +103,27 @@ async def test_what_android_could_not_read(app: App, kind: str, change: dict[str
 async def test_channels_are_for_back_ends(app: App) -> None:
     """Contract §2.2: whoever has an app defines none."""
     assert 401 == (await app.ask("POST", "/channels", CHANNEL)).status_code
+
+
+async def test_only_one_of_two_at_once_defines_a_channel(app: App) -> None:
+    """Who looks and who writes are one step, also where another process remembers an older one."""
+    replies = await asyncio.gather(
+        *[app.ask("POST", "/channels", CHANNEL, as_backend=True) for _ in range(4)]
+    )
+
+    assert [201, 409, 409, 409] == sorted(each.status_code for each in replies)
+
+
+async def test_there_is_an_end_to_channels(app: App) -> None:
+    """At most 100 of an instance; one of them can still be changed."""
+    for number in range(MOST):
+        body = {"groupId": str(number), "groupName": "x"}
+        assert 201 == (await app.ask("POST", "/channelGroups", body, as_backend=True)).status_code
+
+    body = {"groupId": "one more", "groupName": "x"}
+    more = await app.ask("POST", "/channelGroups", body, as_backend=True)
+    changed = await app.ask("PUT", "/channelGroups/7", {"groupName": "y"}, as_backend=True)
+    listed = (await app.ask("GET", "/channelGroups", as_backend=True)).json()["channelGroups"]
+
+    assert [400, 200] == [more.status_code, changed.status_code]
+    assert "7" == listed[7]["groupId"]

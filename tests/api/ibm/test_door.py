@@ -1,5 +1,7 @@
 """The door: who comes in, how errors look, and what browsers may read."""
 
+from typing import cast
+
 import httpx
 import pytest
 from starlette.requests import Request
@@ -11,6 +13,7 @@ from builders import NOW
 from heliograph.api.ibm import tokens
 from heliograph.api.ibm.door import Door, answered
 from heliograph.errors import Overloaded
+from heliograph.instances import Instances
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -249,3 +252,25 @@ async def test_an_unknown_app_answers_browsers_too(app: App) -> None:
 
     assert (204, 404) == (asked.status_code, told.status_code)
     assert "*" == told.headers["access-control-allow-origin"]
+
+
+async def test_browsers_hear_that_the_database_is_away(app: App) -> None:
+    """Contract §2.6, §2.8: FPWSE0025E from any origin, for nobody knows which is the app's."""
+
+    class Away:
+        async def find(self, _instance: str) -> None:
+            raise ConnectionRefusedError
+
+    nowhere = cast("Instances", Away())
+    door = Door(nowhere, publish_rate=9, device_rate=9, clock=lambda: NOW)
+
+    async def device(request: Request) -> Response:
+        await door.client(request)
+        return Response()
+
+    routes = door.routes([("GET", "/device", device)])
+    reply = await ask(routes, "GET", app.path("/device").encode())
+    asked = await ask(routes, "OPTIONS", app.path("/device").encode())
+
+    assert (503, "FPWSE0025E") == (reply.status, reply.json()["code"])
+    assert (204, "*") == (asked.status, asked.headers["access-control-allow-origin"])

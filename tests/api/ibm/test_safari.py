@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import pkcs7
@@ -15,6 +16,7 @@ from pyasn1.codec.der import decoder, encoder
 from pyasn1.type import univ
 from pyasn1_modules import rfc2315
 
+from api import credentials
 from api.ibm.test_settings import SAFARI, instance_of, p12, put_form
 from api.ibm.words import App
 from heliograph.api.ibm import icons
@@ -94,6 +96,23 @@ async def test_a_package_is_signed_by_the_sites_certificate(app: App) -> None:
     key.verify(bytes(signer["encryptedDigest"]), whole, ECDSA(SHA256()))
 
 
+async def test_a_signature_holds_the_certificates_between(app: App) -> None:
+    """Since February 2016 Apple wants its intermediate one beside the site's: what came with it."""
+    own, between = [credentials.apns_certificate(topic=each) for each in (PUSH_ID, "web.apple")]
+    leaf, issuer = [
+        x509.load_pem_x509_certificate(each["certificate"].encode()) for each in (own, between)
+    ]
+    key: Any = serialization.load_pem_private_key(own["key"].encode(), None)
+    file = serialization.pkcs12.serialize_key_and_certificates(
+        b"site", key, leaf, [issuer], serialization.NoEncryption()
+    )
+    await put_form(app, "safariWebConf", SAFARI, certificate=("site.p12", file))
+
+    signature = (await package(app)).read("signature")
+
+    assert {leaf, issuer} == set(pkcs7.load_der_pkcs7_certificates(signature))
+
+
 async def test_a_site_brings_its_own_icons(app: App) -> None:
     """What it does not bring is ours; what is no icon of that size is refused."""
     await set_up(app, icon_16x16=("a.png", icons.sun(16)))
@@ -135,6 +154,42 @@ async def test_a_person_who_forbids_it_is_left_alone(app: App) -> None:
         each.status_code for each in (permitted, another, still_there, forged, forbidden)
     ]
     assert 404 == (await app.ask("GET", "/devices/D")).status_code
+
+
+async def test_an_app_with_the_same_token_is_no_site(app: App) -> None:
+    """Whoever may ask for a package may name any device; only Safari's are forgotten."""
+    await set_up(app)
+    token = json.loads((await package(app)).read("website.json"))["authenticationToken"]
+    await app.register("D", platform="A", token="ab" * 32)
+
+    path = f"/settings/safariWebConf/v2/devices/{'ab' * 32}/registrations/{PUSH_ID}"
+    reply = await app.http.delete(
+        app.path(path), headers={"authorization": f"ApplePushNotifications {token}"}
+    )
+
+    assert 200 == reply.status_code
+    assert 200 == (await app.ask("GET", "/devices/D")).status_code
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"accept": "application/zip"},
+        {"content-type": "application/x-www-form-urlencoded"},
+        {"content-type": "body=application/json"},
+    ],
+)
+async def test_safari_may_say_what_it_likes_of_its_body(app: App, headers: dict[str, str]) -> None:
+    """Contract §5.5: Apple does not say what Safari sends besides the JSON of the page."""
+    await set_up(app)
+
+    reply = await app.http.post(
+        app.path(f"/settings/safariWebConf/v2/pushPackages/{PUSH_ID}"),
+        content=b'{"deviceId": "D", "userId": ""}',
+        headers=headers,
+    )
+
+    assert (200, "application/zip") == (reply.status_code, reply.headers["content-type"])
 
 
 async def test_what_safari_complains_of_is_heard(app: App) -> None:

@@ -5,11 +5,12 @@ import json
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from api import credentials
 from api.ibm.words import App
-from heliograph.model import ApnsCertificate, ApnsCredentials
+from heliograph.model import ApnsCertificate, ApnsCredentials, FcmCredentials, ServiceAccount
 from heliograph.wire.jws import base64url
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -25,6 +26,16 @@ SAFARI: dict[str, str] = {
 def p12(topic: str = "com.example.app", **options: Any) -> bytes:
     """A file as Keychain exports it."""
     return base64.b64decode(credentials.apns_p12(topic=topic, **options)["p12"])
+
+
+def service_account(**changes: str) -> dict[str, str]:
+    """What Google gives to who may send for a project."""
+    address = {"token_uri": "https://oauth2.googleapis.com/token"}
+    account: dict[str, str] = credentials.fcm(**address | changes)["service_account"]
+    return account
+
+
+LONG_KEY = service_account() | {"private_key": "x" * 4097}
 
 
 async def put_form(
@@ -109,7 +120,7 @@ async def test_the_key_with_which_browsers_subscribe(app: App) -> None:
 
 async def test_a_service_account_is_what_sends(app: App) -> None:
     """An ``apiKey`` may be a service account's JSON: it sends, and its key is never told back."""
-    account = credentials.fcm()["service_account"]
+    account = service_account()
     body = {"apiKey": json.dumps(account), "senderId": "1"}
 
     put = await app.ask("PUT", "/settings/gcmConf", body, as_backend=True)
@@ -139,10 +150,11 @@ async def test_a_certificate_for_apps(app: App) -> None:
     assert (await instance_of(app)).apns is None
 
 
-async def test_a_key_for_apps(app: App) -> None:
-    """Contract §14.5: a .p8 with what Apple knows it by, in names of ours."""
+@pytest.mark.parametrize("called", ["AuthKey.p8", "filename"])
+async def test_a_key_for_apps(app: App, called: str) -> None:
+    """Contract §14.5: a .p8 with what Apple knows it by, in names of ours, whatever its own."""
     names = {"keyId": "KEY1234567", "teamId": "TEAM123456", "bundleId": "com.example.app"}
-    file = ("AuthKey.p8", credentials.p256_key().encode())
+    file = (called, credentials.p256_key().encode())
 
     put = await put_form(app, "apnsConf", names, certificate=file)
 
@@ -150,6 +162,78 @@ async def test_a_key_for_apps(app: App) -> None:
     identity = (await instance_of(app)).apns
     assert isinstance(identity, ApnsCredentials)
     assert ("KEY1234567", "com.example.app") == (identity.key_id, identity.topic)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://oauth2.googleapis.com/token", "https://10.0.0.1/", "https://xgoogleapis.com"],
+)
+async def test_a_token_is_asked_for_at_google_only(app: App, address: str) -> None:
+    """Who puts settings leads us nowhere else: not into the operator's network, say."""
+    before = app.dump()
+    account = json.dumps(service_account(token_uri=address))
+
+    body = {"apiKey": account, "senderId": "1"}
+    reply = await app.ask("PUT", "/settings/gcmConf", body, as_backend=True)
+
+    assert (400, True) == (reply.status_code, "token_uri" in reply.json()["message"])
+    assert before == app.dump()
+
+
+async def test_an_account_goes_with_the_last_setting_that_names_it(app: App) -> None:
+    """Android and Chrome's extensions share it; neither takes it from the other."""
+    body = {"apiKey": json.dumps(service_account()), "senderId": "1"}
+    for path in ("gcmConf", "chromeAppExtConf"):
+        await app.ask("PUT", f"/settings/{path}", body, as_backend=True)
+
+    await app.ask("DELETE", "/settings/gcmConf", as_backend=True)
+    kept = (await instance_of(app)).fcm
+    await app.ask("DELETE", "/settings/chromeAppExtConf", as_backend=True)
+
+    assert (True, None) == (kept is not None, (await instance_of(app)).fcm)
+
+
+async def test_an_account_of_the_operators_stays(app: App) -> None:
+    """A setting that only had an older key takes no credentials with it."""
+    body = {"apiKey": "an older key", "senderId": "1"}
+    await app.ask("PUT", "/settings/gcmConf", body, as_backend=True)
+    account = msgspec.convert(service_account(), ServiceAccount)
+    await app.product.instances.set_fcm(app.instance.id, FcmCredentials(account))
+
+    await app.ask("DELETE", "/settings/gcmConf", as_backend=True)
+
+    assert (await instance_of(app)).fcm is not None
+
+
+async def test_what_the_operator_did_since_is_shown(app: App) -> None:
+    """GET tells what is sent with now, not what was put here once."""
+    await put_form(app, "apnsConf", {}, certificate=("push.p12", p12()))
+    value = credentials.apns()
+    key = ApnsCredentials(value["key"], value["key_id"], value["team_id"], value["topic"])
+
+    await app.product.instances.set_apns(app.instance.id, key)
+    put = (await app.ask("GET", "/settings/apnsConf", as_backend=True)).json()
+    await app.product.instances.remove_credentials(app.instance.id, apns=True)
+    taken = await app.ask("GET", "/settings/apnsConf", as_backend=True)
+
+    assert ("", value["topic"]) == (put["certificate"], put["bundleId"])
+    assert (404, "FPWSE0003E") == (taken.status_code, taken.json()["code"])
+
+
+@pytest.mark.parametrize(
+    "address, origin",
+    [
+        ("https://Shop.Example:443/a?b#c", "https://shop.example"),
+        ("http://localhost:80", "http://localhost"),
+        ("http://[::1]:8080/", "http://[::1]:8080"),
+    ],
+)
+async def test_a_site_is_kept_as_browsers_name_it(app: App, address: str, origin: str) -> None:
+    """RFC 6454 §6.2: lower case, without the scheme's own port, or no browser is let in."""
+    body = {"webSiteUrl": address}
+    put = await app.ask("PUT", "/settings/firefoxWebConf", body, as_backend=True)
+
+    assert {"webSiteUrl": origin} == put.json()
 
 
 async def test_what_the_operator_put_is_shown(app: App) -> None:
@@ -205,9 +289,17 @@ async def test_whether_devices_need_the_secret(app: App) -> None:
         ("gcmConf", {"apiKey": "K"}),
         ("gcmConf", {"apiKey": "{}", "senderId": "1"}),
         ("gcmConf", {"apiKey": 7, "senderId": "1"}),
+        ("gcmConf", {"apiKey": "K" * 8193, "senderId": "1"}),
+        ("gcmConf", {"apiKey": json.dumps(LONG_KEY), "senderId": "1"}),
+        ("gcmConf", {"apiKey": "K", "senderId": "1" * 255}),
+        ("gcmConf", {"apiKey": '{"a":' * 1300 + "1" + "}" * 1300, "senderId": "1"}),
+        ("chromeWebConf", {"apiKey": "K" * 8193, "webSiteUrl": "https://shop.example"}),
         ("chromeWebConf", {"apiKey": "K", "webSiteUrl": "http://shop.example"}),
         ("firefoxWebConf", {"webSiteUrl": "nowhere"}),
         ("firefoxWebConf", {"webSiteUrl": "https://shop.example:x"}),
+        ("firefoxWebConf", {"webSiteUrl": "https://[shop"}),
+        ("firefoxWebConf", {"webSiteUrl": "https://shop .example"}),
+        ("firefoxWebConf", {"webSiteUrl": "https://shop,example"}),
         ("firefoxWebConf", {}),
     ],
 )
@@ -232,6 +324,19 @@ async def test_what_no_setting_can_be(app: App, path: str, body: dict[str, Any])
         ("safariWebConf", {}, {"certificate": ("a.p12", b"x")}),
         ("safariWebConf", SAFARI | {"websitePushID": "com.a"}, {"certificate": ("a.p12", b"x")}),
         ("safariWebConf", SAFARI | {"urlFormatString": "x"}, {"certificate": ("a.p12", b"x")}),
+        (
+            "safariWebConf",
+            SAFARI | {"urlFormatString": "http://["},
+            {"certificate": ("a.p12", b"x")},
+        ),
+        (
+            "safariWebConf",
+            SAFARI | {"webSiteUrl": "https://["},
+            {"certificate": ("a.p12", p12(""))},
+        ),
+        ("safariWebConf", SAFARI | {"websiteName": "x" * 255}, {"certificate": ("a.p12", p12(""))}),
+        ("apnsConf", {}, {"certificate": ("a" * 255, p12())}),
+        ("apnsConf", {"keyId": "K"}, {"certificate": ("a.p8", b"x" * 4097)}),
         ("safariWebConf", SAFARI, {"certificate": ("a.p12", b"x"), "icon_16x16": ("i", b"x")}),
     ],
 )
@@ -246,6 +351,29 @@ async def test_what_no_form_can_be(
     assert 400 == reply.status_code
     assert "FPWSE0005E" == reply.json()["code"]
     assert before == app.dump()
+
+
+@pytest.mark.parametrize("part", ["websiteName", "\\ud800"])
+async def test_a_form_in_a_charset_that_makes_no_text(app: App, part: str) -> None:
+    """400: a client may name any charset, and one of them writes halves of characters."""
+    kind = {"content-type": "multipart/form-data; boundary=x; charset=unicode_escape"}
+    body = f'--x\r\nContent-Disposition: form-data; name="{part}"\r\n\r\n\\ud800\r\n--x--\r\n'
+
+    reply = await app.http.put(
+        app.path("/settings/safariWebConf"), content=body.encode(), headers=app.backend | kind
+    )
+
+    assert (400, "FPWSE0005E") == (reply.status_code, reply.json()["code"])
+
+
+async def test_another_sites_certificate(app: App) -> None:
+    """The answer names the parameter that is wrong, as it is called in this setting."""
+    file = ("site.p12", p12("web.com.example.other"))
+
+    reply = await put_form(app, "safariWebConf", SAFARI, certificate=file)
+
+    assert 400 == reply.status_code
+    assert "'websitePushID'" in reply.json()["message"]
 
 
 async def test_what_is_no_form(app: App) -> None:

@@ -17,7 +17,7 @@ from heliograph.api.ibm.document import DIALECT, Document
 from heliograph.api.ibm.door import Door, Entry, json_response, read_body
 from heliograph.api.ibm.problems import Code, invalid, not_found, problem
 from heliograph.api.ibm.values import Reader, boolean, integer, list_of, name, one_of, text
-from heliograph.instances import Instance, Instances
+from heliograph.instances import Change, Instance, Instances
 
 Kind = Literal["channels", "channelGroups"]
 
@@ -25,7 +25,9 @@ MOST: Final = 100
 """Channels of one instance, and as many groups."""
 
 _LONGEST: Final = 254
+_LONGEST_TEXT: Final = 500
 _LONGEST_VIBRATION: Final = 60_000
+_MOST_VIBRATIONS: Final = 32
 _HIGHEST_IMPORTANCE: Final = 5
 
 
@@ -56,13 +58,7 @@ class Channels:
         instance = await self._door.backend(request)
         kind = _kind(request)
         given = read(kind, await read_body(request))
-        identity = given[_ID[kind]]
-        known = _of(document.of(instance), kind)
-        if identity in known:
-            raise problem(Code.EXISTS, f"Conflict - '{identity}' exists already")
-        if len(known) >= MOST:
-            raise invalid(_ID[kind], f"there may be at most {MOST}")
-        await self._keep(instance, kind, identity, given)
+        await self._instances.change_document(instance.id, DIALECT, _added(kind, given))
         return json_response(given, status=201)
 
     async def list_all(self, request: Request) -> Response:
@@ -73,46 +69,30 @@ class Channels:
 
     async def show(self, request: Request) -> Response:
         """One of them."""
-        _, _, known = await self._found(request)
-        return json_response(known)
-
-    async def change(self, request: Request) -> Response:
-        """Define it anew; Android changes nothing but its name where it is there already."""
-        instance, kind, known = await self._found(request)
-        identity = known[_ID[kind]]
-        given = read(kind, {_ID[kind]: identity} | await read_body(request))
-        if given[_ID[kind]] != identity:
-            raise invalid(_ID[kind], "it stays what it is")
-        await self._keep(instance, kind, identity, given)
-        return json_response(given)
-
-    async def delete(self, request: Request) -> Response:
-        """Forget it here; devices keep what they have."""
-        instance, kind, known = await self._found(request)
-        await self._keep(instance, kind, known[_ID[kind]], None)
-        return Response(status_code=204)
-
-    async def _found(self, request: Request) -> tuple[Instance, Kind, dict[str, Any]]:
         instance = await self._door.backend(request)
         kind = _kind(request)
         known = _of(document.of(instance), kind).get(request.path_params["id"])
         if known is None:
             raise not_found(_ID[kind], _ID[kind])
-        return instance, kind, known
+        return json_response(known)
 
-    async def _keep(
-        self, instance: Instance, kind: Kind, identity: str, given: Mapping[str, Any] | None
-    ) -> None:
-        def change(before: bytes | None) -> bytes | None:
-            known = document.read(before)
-            kept = {each: value for each, value in _of(known, kind).items() if each != identity}
-            if given is not None:
-                kept[identity] = dict(given)
-            if kind == "channels":
-                return document.write(Document(known.settings, kept, known.channel_groups))
-            return document.write(Document(known.settings, known.channels, kept))
-
+    async def change(self, request: Request) -> Response:
+        """Define it anew; Android changes nothing but its name where it is there already."""
+        instance = await self._door.backend(request)
+        kind, identity = _kind(request), request.path_params["id"]
+        given = read(kind, {_ID[kind]: identity} | await read_body(request))
+        if given[_ID[kind]] != identity:
+            raise invalid(_ID[kind], "it stays what it is")
+        change = _replaced(kind, identity, given)
         await self._instances.change_document(instance.id, DIALECT, change)
+        return json_response(given)
+
+    async def delete(self, request: Request) -> Response:
+        """Forget it here; devices keep what they have."""
+        instance = await self._door.backend(request)
+        change = _replaced(_kind(request), request.path_params["id"], None)
+        await self._instances.change_document(instance.id, DIALECT, change)
+        return Response(status_code=204)
 
 
 def read(kind: Kind, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -152,6 +132,44 @@ def _with_group(
     return rest | {"groupJson": dict(groups.get(channel["groupId"], unnamed))}
 
 
+def _added(kind: Kind, given: Mapping[str, Any]) -> Change:
+    """Define one that there is not yet; looked at where nobody else changes it."""
+    identity = given[_ID[kind]]
+
+    def change(before: bytes | None) -> bytes | None:
+        known = document.read(before)
+        kept = _of(known, kind)
+        if identity in kept:
+            raise problem(Code.EXISTS, f"Conflict - '{identity}' exists already")
+        if len(kept) >= MOST:
+            raise invalid(_ID[kind], f"there may be at most {MOST}")
+        return _written(known, kind, kept | {identity: dict(given)})
+
+    return change
+
+
+def _replaced(kind: Kind, identity: str, given: Mapping[str, Any] | None) -> Change:
+    """Define one anew that there is, in its place; None forgets it."""
+
+    def change(before: bytes | None) -> bytes | None:
+        known = document.read(before)
+        kept = _of(known, kind)
+        if identity not in kept:
+            raise not_found(_ID[kind], _ID[kind])
+        if given is not None:
+            return _written(known, kind, kept | {identity: dict(given)})
+        rest = {each: value for each, value in kept.items() if each != identity}
+        return _written(known, kind, rest)
+
+    return change
+
+
+def _written(known: Document, kind: Kind, kept: dict[str, dict[str, Any]]) -> bytes | None:
+    if kind == "channels":
+        return document.write(Document(known.settings, kept, known.channel_groups))
+    return document.write(Document(known.settings, known.channels, kept))
+
+
 def _of(known: Document, kind: Kind) -> dict[str, dict[str, Any]]:
     return known.channels if kind == "channels" else known.channel_groups
 
@@ -160,6 +178,21 @@ def _kind(request: Request) -> Kind:
     """Which of the two a path is about: its first part below the instance says so."""
     rest = request.url.path.split("/apps/", 1)[1].split("/")
     return "channels" if rest[1] == "channels" else "channelGroups"
+
+
+def _short_text(parameter: str, value: Any) -> str:
+    """Text that leaves room for a message beside it: Google takes 4,096 bytes of both."""
+    read = text(parameter, value)
+    if len(read) > _LONGEST_TEXT:
+        raise invalid(parameter, f"it must have at most {_LONGEST_TEXT} characters")
+    return read
+
+
+def _vibration(parameter: str, value: Any) -> tuple[int, ...]:
+    read: tuple[int, ...] = list_of(integer(0, _LONGEST_VIBRATION))(parameter, value)
+    if len(read) > _MOST_VIBRATIONS:
+        raise invalid(parameter, f"it must have at most {_MOST_VIBRATIONS} numbers")
+    return read
 
 
 _ID: Final[Mapping[Kind, str]] = {"channels": "channelId", "channelGroups": "groupId"}
@@ -179,10 +212,10 @@ _READERS: Final[Mapping[Kind, Mapping[str, Reader]]] = {
         "lockScreenVisibility": integer(-1, 1),
         "groupId": _NAME,
         "bypassDND": boolean,
-        "description": text,
+        "description": _short_text,
         "showBadge": boolean,
-        "sound": text,
-        "vibrationPattern": list_of(integer(0, _LONGEST_VIBRATION)),
+        "sound": _short_text,
+        "vibrationPattern": _vibration,
     },
     "channelGroups": {"groupId": _NAME, "groupName": _NAME},
 }

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from heliograph.api.bodies import read_bytes
 from heliograph.api.ibm.door import check_media_type
 from heliograph.api.ibm.problems import Code, invalid, problem
+from heliograph.api.ibm.values import text
 
 LARGEST_FORM: Final = 1_048_576
 """Bytes: a certificate has a few thousand, an icon some tens of thousands."""
@@ -81,10 +82,11 @@ async def read_form(request: Request) -> Form:
     files: dict[str, File] = {}
     try:
         for name, part in parts.multi_items():
+            text("name", name)  # a charset that a client makes up can lead to anything
             if isinstance(part, UploadFile):
                 files[name] = File(part.filename or name, await part.read())
             else:
-                texts[name] = part
+                texts[name] = text(name, part)
     finally:
         await parts.close()
     return Form(texts, files)

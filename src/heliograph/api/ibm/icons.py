@@ -6,6 +6,7 @@ A site may bring its own; where it does not, a sun of ours stands in.
 
 import struct
 import zlib
+from functools import cache
 from typing import Final
 
 SIZES: Final = {
@@ -40,8 +41,13 @@ def problem_of(icon: bytes, size: int) -> str | None:
     return None
 
 
+@cache
 def sun(size: int) -> bytes:
-    """A PNG of a disc, so many pixels each way (W3C PNG, third edition)."""
+    """
+    A PNG of a disc, so many pixels each way (W3C PNG, third edition).
+
+    Strangers ask for it, and it takes a while, so each size is made once.
+    """
     centre, radius = (size - 1) / 2, size * 0.45
     lines = [
         b"\x00"  # no filter

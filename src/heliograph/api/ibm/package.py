@@ -11,6 +11,7 @@ import hmac
 import io
 import zipfile
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final, Literal, cast
 
 import msgspec
@@ -99,10 +100,18 @@ def _digest(content: bytes, version: Version) -> str | dict[str, str]:
 
 def _signature(manifest: bytes, identity: ApnsCertificate) -> bytes:
     """A detached PKCS #7 signature in DER."""
-    leaf, *others = x509.load_pem_x509_certificates(identity.certificate.encode())
-    key = cast("RSAPrivateKey | EllipticCurvePrivateKey", jws.load_private_key(identity.key))
+    (leaf, *others), key = _opened(identity.certificate, identity.key)
     builder = pkcs7.PKCS7SignatureBuilder().set_data(manifest).add_signer(leaf, key, SHA256())
     for each in others:
         builder = builder.add_certificate(each)
     options = [pkcs7.PKCS7Options.DetachedSignature, pkcs7.PKCS7Options.Binary]
     return builder.sign(Encoding.DER, options)
+
+
+@lru_cache(maxsize=64)
+def _opened(
+    certificate: str, key: str
+) -> tuple[list[x509.Certificate], RSAPrivateKey | EllipticCurvePrivateKey]:
+    """Certificates and key; to open an RSA key takes many times as long as to sign with it."""
+    opened = cast("RSAPrivateKey | EllipticCurvePrivateKey", jws.load_private_key(key))
+    return x509.load_pem_x509_certificates(certificate.encode()), opened

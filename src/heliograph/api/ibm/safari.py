@@ -10,15 +10,16 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from heliograph.api.bodies import read_object
 from heliograph.api.ibm import document, icons, package
 from heliograph.api.ibm.devices import base_of
-from heliograph.api.ibm.door import Door, Entry, read_body
+from heliograph.api.ibm.door import DEVICE_BODY_BYTES, Door, Entry
 from heliograph.api.ibm.problems import Code, not_found, problem
 from heliograph.api.ibm.schema import LONGEST_DEVICE_ID
 from heliograph.api.ibm.settings import not_configured
 from heliograph.api.ibm.values import name
 from heliograph.instances import Instance
-from heliograph.model import ApnsCertificate
+from heliograph.model import ApnsCertificate, Platform
 from heliograph.roster import Roster
 
 PATH: Final = "/settings/safariWebConf"
@@ -49,12 +50,12 @@ class Safari:
         """The package of a site, made for the device that asks."""
         instance = await self._door.visitor(request)
         site, identity = _site(request, instance)
-        body = await read_body(request)
+        # What browsers say of the kind of their bodies, Apple does not say.
+        body = await read_object(request, most_bytes=DEVICE_BODY_BYTES)
         device = name(LONGEST_DEVICE_ID)("deviceId", body.get("deviceId"))
         content = package.build(
             site,
-            document.icons(instance)
-            or {each: icons.sun(size) for each, size in icons.SIZES.items()},
+            document.icons(instance) or icons.suns(),
             identity,
             service=base_of(request) + PATH,
             token=package.authentication_token(instance.client_secret, device),
@@ -76,7 +77,11 @@ class Safari:
         device = _device(request, instance)
         found = await self._roster.find(instance.number, device)
         token = request.path_params["token"].lower()
-        if found is not None and getattr(found.address, "token", None) == token:
+        if (
+            found is not None
+            and found.platform is Platform.SAFARI
+            and getattr(found.address, "token", None) == token
+        ):
             await self._roster.strike(instance.number, device)
         return Response()
 

@@ -17,13 +17,18 @@ from heliograph.api.ibm.document import DIALECT, Document
 from heliograph.api.ibm.door import Door, Entry, json_response, read_body
 from heliograph.api.ibm.forms import read_form
 from heliograph.api.ibm.problems import Code, problem
+from heliograph.api.ibm.unlock import Unlocker
 from heliograph.api.ibm.values import boolean
 from heliograph.api.problems import Problem
 from heliograph.errors import InvalidInput
-from heliograph.instances import Instance, Instances
+from heliograph.instances import Change, Credential, Instance, Instances
+from heliograph.model import ApnsIdentity, FcmCredentials
 from heliograph.wire.jws import base64url
 
 Setting = Mapping[str, Any]
+Credentials = Mapping[Credential, ApnsIdentity | FcmCredentials | None]
+Put = tuple[Setting, Credentials, dict[str, Change]]
+"""What is told back, what is sent with, and other documents that change with it."""
 
 PATHS: Final = (
     "apnsConf",
@@ -42,13 +47,14 @@ class Settings:
         """Serve the settings of instances behind a door."""
         self._door = door
         self._instances = instances
-        self._puts: dict[str, Callable[[Request, Instance], Awaitable[Setting]]] = {
-            "apnsConf": self._put_apns,
-            "gcmConf": self._put_google,
-            "chromeAppExtConf": self._put_google,
-            "chromeWebConf": self._put_site,
-            "firefoxWebConf": self._put_site,
-            "safariWebConf": self._put_safari,
+        self._unlock = Unlocker().unlock
+        self._puts: Mapping[str, Callable[[Request], Awaitable[Put]]] = {
+            "apnsConf": self._read_apns,
+            "gcmConf": _read_google,
+            "chromeAppExtConf": _read_google,
+            "chromeWebConf": _read_site,
+            "firefoxWebConf": _read_site,
+            "safariWebConf": self._read_safari,
         }
 
     def entries(self) -> list[Entry]:
@@ -79,9 +85,9 @@ class Settings:
     async def show(self, request: Request) -> Response:
         """One setting as it was put, without keys and files."""
         instance = await self._door.backend(request)
-        kept = document.of(instance).settings.get(_path(request))
-        if kept is None and _path(request) == "apnsConf" and instance.apns is not None:
-            kept = platforms.described(instance.apns)
+        kept: Setting | None = document.of(instance).settings.get(_path(request))
+        if _path(request) == "apnsConf":
+            kept = platforms.told_of_apns(kept, instance.apns)
         if kept is None:
             raise not_configured(_path(request))
         return json_response(kept)
@@ -90,29 +96,24 @@ class Settings:
         """Put a setting, in place of the one before."""
         instance = await self._door.backend(request)
         path = _path(request)
+        kept, credentials, others = await self._puts[path](request)
+        documents = {DIALECT: _with(path, kept)} | others
         try:
-            kept = await self._puts[path](request, instance)
+            await self._instances.set_up(instance.id, documents=documents, credentials=credentials)
         except InvalidInput as found:
-            raise platforms.invalid_credential(found) from None
-        await self._keep(instance, path, kept)
+            raise platforms.invalid_credential(found, path) from None
         return json_response(kept)
 
     async def delete(self, request: Request) -> Response:
         """Forget a setting, with what is sent by it."""
         instance = await self._door.backend(request)
         path = _path(request)
-        is_there = path in document.of(instance).settings
-        if path == "apnsConf" and instance.apns is not None:
-            is_there = True
-            await self._instances.remove_credentials(instance.id, apns=True)
-        if not is_there:
-            raise not_configured(path)
-        if path == "gcmConf":
-            await self._instances.remove_credentials(instance.id, apns=False)
+        documents = {DIALECT: _without(path, may_lack=path == "apnsConf" and bool(instance.apns))}
         if path == "safariWebConf":
-            await self._instances.set_website(instance.id, None)
-            await self._instances.change_document(instance.id, document.ICONS, lambda _: None)
-        await self._keep(instance, path, None)
+            documents[document.ICONS] = lambda _: None
+        await self._instances.set_up(
+            instance.id, documents=documents, credentials=_sent_by(path, instance)
+        )
         return Response(status_code=204)
 
     async def sender(self, request: Request) -> Response:
@@ -129,41 +130,15 @@ class Settings:
         instance = await self._door.client(request)
         return json_response({"webpushServerKey": base64url(instance.vapid.public_key)})
 
-    # --- what each of them holds -----------------------------------------------------
+    async def _read_apns(self, request: Request) -> Put:
+        identity, kept = await platforms.read_apns(await read_form(request), self._unlock)
+        return kept, {"apns": identity}, {}
 
-    async def _put_apns(self, request: Request, instance: Instance) -> Setting:
+    async def _read_safari(self, request: Request) -> Put:
         form = await read_form(request)
-        identity, kept = platforms.read_apns(form)
-        await self._instances.set_apns(instance.id, identity)
-        return kept
-
-    async def _put_safari(self, request: Request, instance: Instance) -> Setting:
-        form = await read_form(request)
-        identity, kept = platforms.read_safari(form)
         pictures = platforms.read_icons(form)
-        await self._instances.set_website(instance.id, identity)
-        await self._instances.change_document(instance.id, document.ICONS, lambda _: pictures)
-        return kept
-
-    async def _put_google(self, request: Request, instance: Instance) -> Setting:
-        credentials, kept = platforms.read_google(await read_body(request))
-        if credentials is not None:
-            await self._instances.set_fcm(instance.id, credentials)
-        return kept
-
-    async def _put_site(self, request: Request, instance: Instance) -> Setting:
-        del instance
-        return platforms.read_site(await read_body(request), has_key=_path(request)[0] == "c")
-
-    async def _keep(self, instance: Instance, path: str, kept: Setting | None) -> None:
-        def change(before: bytes | None) -> bytes | None:
-            known = document.read(before)
-            settings = {name: each for name, each in known.settings.items() if name != path}
-            if kept is not None:
-                settings[path] = dict(kept)
-            return document.write(Document(settings, known.channels, known.channel_groups))
-
-        await self._instances.change_document(instance.id, DIALECT, change)
+        identity, kept = await platforms.read_safari(form, self._unlock)
+        return kept, {"website": identity}, {document.ICONS: lambda _: pictures}
 
     @staticmethod
     def _listed(request: Request, instance: Instance) -> dict[str, Any]:
@@ -180,6 +155,57 @@ def not_configured(path: str) -> Problem:
     """A setting that was never put: which, and how to."""
     sentence = f"Not Found - '{path}' is not configured. PUT it below /settings"
     return problem(Code.NOT_CONFIGURED, sentence)
+
+
+async def _read_google(request: Request) -> Put:
+    credentials, kept = platforms.read_google(await read_body(request))
+    return kept, {} if credentials is None else {"fcm": credentials}, {}
+
+
+async def _read_site(request: Request) -> Put:
+    has_key = _path(request) == "chromeWebConf"
+    return platforms.read_site(await read_body(request), has_key=has_key), {}, {}
+
+
+def _with(path: str, kept: Setting) -> Change:
+    """Put a setting into the document; the others stay."""
+
+    def change(before: bytes | None) -> bytes | None:
+        known = document.read(before)
+        settings = known.settings | {path: dict(kept)}
+        return document.write(Document(settings, known.channels, known.channel_groups))
+
+    return change
+
+
+def _without(path: str, *, may_lack: bool) -> Change:
+    """Take a setting out of the document, which must have it unless it ``may_lack`` it."""
+
+    def change(before: bytes | None) -> bytes | None:
+        known = document.read(before)
+        if path not in known.settings and not may_lack:
+            raise not_configured(path)
+        settings = {name: each for name, each in known.settings.items() if name != path}
+        return document.write(Document(settings, known.channels, known.channel_groups))
+
+    return change
+
+
+def _sent_by(path: str, instance: Instance) -> Credentials:
+    """
+    What is forgotten with a setting: the credentials that came with it.
+
+    Google's stay where they are the operator's, or those of the other setting that names them.
+    """
+    if path == "apnsConf":
+        return {"apns": None}
+    if path == "safariWebConf":
+        return {"website": None}
+    settings = document.of(instance).settings
+    named = {each: settings.get(each, {}).get("apiKey") for each in ("gcmConf", "chromeAppExtConf")}
+    account = None if instance.fcm is None else instance.fcm.service_account.client_email
+    users = [each for each, name in named.items() if name == account]
+    return {"fcm": None} if users == [path] else {}
 
 
 def _path(request: Request) -> str:

@@ -33,6 +33,9 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_devices_instance_number_name"), "devices", ["instance_number", "name"], unique=True
     )
+    op.create_index(
+        op.f("ix_devices_instance_number_number"), "devices", ["instance_number", "number"]
+    )
     op.create_table(
         "declared_interests",
         sa.Column("instance_number", _SERIAL, nullable=False),
@@ -101,6 +104,7 @@ def downgrade() -> None:
         _let_be_absent(table, "publish_number", may_be=False)
     for table in ("requests", "dialect_settings", "declared_interests"):
         op.drop_table(table)
+    op.drop_index(op.f("ix_devices_instance_number_number"), "devices")
     op.drop_index(op.f("ix_devices_instance_number_name"), "devices")
     for table, column in (
         ("devices", "platform"),
