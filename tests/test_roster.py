@@ -18,7 +18,7 @@ from builders import (
 from heliograph.catalogue import Catalogue
 from heliograph.errors import TooManyDevices
 from heliograph.instances import Instance
-from heliograph.model import Address, DeviceNumber, Interest, Platform, UserId
+from heliograph.model import Address, DeviceNumber, Interest, Platform, Sort, UserId
 from heliograph.notices import Subject, subject_of
 from heliograph.registry import Registry
 from heliograph.roster import Entry, Roster
@@ -218,6 +218,60 @@ async def test_who_has_too_many_devices_has_changed_nothing(either_database: Dat
     assert 3 == await rows_of(workshop.database, "devices")
 
 
+async def test_a_device_that_takes_the_place_of_anothers_needs_no_further(
+    either_database: Database,
+) -> None:
+    """Somebody who has as many as allowed may go on with another gateway, or with two in one."""
+    workshop = Workshop(either_database, Clock())
+    desk = Desk(workshop, await workshop.instance(), limit=1)
+    await desk.enter("D", user=ALICE)
+
+    phone = await desk.enter("D", fcm_address(), ALICE)
+    await desk.enter("E", fcm_address(), BOB)
+    merged = await desk.enter("E", phone.address, ALICE)
+
+    assert (ALICE, phone.address) == (merged.user, merged.address)
+    assert await desk.find("D") is None
+    with pytest.raises(TooManyDevices):
+        await desk.enter("F", user=ALICE)
+
+
+async def test_a_device_may_be_named_as_another_is_by_us(desk: Desk) -> None:
+    """Who gives the name goes before who has it for an id; the other is found by nothing else."""
+    plain = await desk.registry.register(desk.instance.number, fcm_address(), {})
+    named = await desk.enter(plain.id)
+    found = await desk.find(plain.id)
+
+    assert found is not None
+    assert named.number == found.number
+
+
+async def test_a_device_without_a_name_that_is_at_the_address(desk: Desk) -> None:
+    """It gets the name, and stays what it is to whoever knows its id."""
+    address = web_address()
+    plain = await desk.registry.register(desk.instance.number, address, {"os": "x"})
+    await desk.registry.set_interests(desk.instance.number, plain.id, [NEWS])
+    await desk.registry.bind_user(desk.instance.number, plain.id, ALICE)
+
+    named = await desk.enter("D", address, BOB)
+
+    assert (plain.id, BOB, [NEWS]) == (named.id, named.user, await desk.interests_of(named))
+
+
+async def test_what_is_struck_is_gone_with_its_interests(desk: Desk) -> None:
+    """Once; a pruned device is none that could be struck."""
+    made = await desk.enter("D", user=ALICE)
+    pruned = await desk.enter("P")
+    await desk.subscribe("D", NEWS)
+    await desk.prune(pruned)
+
+    struck = [await desk.roster.strike(desk.instance.number, each) for each in ("D", "D", "P")]
+
+    assert [True, False, False] == struck
+    assert 0 == await rows_of(desk.workshop.database, "interests")
+    assert await desk.registry.find(desk.instance.number, made.id) is None
+
+
 # --- interests -----------------------------------------------------------------------
 
 
@@ -315,6 +369,34 @@ async def test_nobody_is_told_who_does_not_listen(desk: Desk) -> None:
     await desk.roster.strike(desk.instance.number, "D")
 
     assert [] == await desk.told()
+
+
+async def test_many_interests_are_each_told_of(desk: Desk) -> None:
+    """Also of more than one statement can hold."""
+    await desk.workshop.webhooks.create(
+        desk.instance, "ibm", "https://hooks.example.com/", subjects={Subject.SUBSCRIBED}
+    )
+    made = await desk.registry.register(desk.instance.number, fcm_address(), {})
+    topics = [Interest(f"topic-{number}") for number in range(300)]
+
+    await desk.registry.set_interests(desk.instance.number, made.id, topics)
+
+    assert 300 == await rows_of(desk.workshop.database, "calls")
+    assert 300 == await rows_of(desk.workshop.database, "work")
+
+
+async def test_who_is_told_hears_of_work_at_once(desk: Desk) -> None:
+    """A call is announced when it is committed, and not before."""
+    await desk.workshop.webhooks.create(
+        desk.instance, "ibm", "https://hooks.example.com/", subjects={Subject.REGISTERED}
+    )
+    waiting = asyncio.create_task(desk.workshop.queue.wait())
+    await asyncio.sleep(0)
+
+    await desk.enter("D")
+
+    await asyncio.wait_for(waiting, 4)
+    assert [Sort.CALL] == [each.sort for each in await desk.workshop.take(9)]
 
 
 # --- at once -------------------------------------------------------------------------

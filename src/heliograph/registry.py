@@ -192,16 +192,27 @@ class Registry:
         return await self._writes.tell_of(instance, write)
 
     async def place_for(
-        self, connection: AsyncConnection, instance: InstanceNumber, user: UserId
+        self,
+        connection: AsyncConnection,
+        instance: InstanceNumber,
+        user: UserId,
+        *,
+        leaving: int = 0,
     ) -> int:
         """
         The number of a person who may have one device more; theirs alone till the end.
+
+        Args:
+            connection: The transaction.
+            instance: Whose person.
+            user: Who.
+            leaving: How many of their devices make room for it.
 
         Raises:
             TooManyDevices: They have as many as allowed; nothing is changed by that.
         """
         number = await users.obtain(connection, instance, user, now=self._clock())
-        if await users.devices_of(connection, number) >= self._max_devices_per_user:
+        if await users.devices_of(connection, number) - leaving >= self._max_devices_per_user:
             raise TooManyDevices(self._max_devices_per_user)
         return number
 

@@ -309,7 +309,8 @@ class Roster:
         is_theirs = known is not None and known.prune is None and known.user == entry.user
         owner: dict[str, int | None] = {}
         if not is_theirs:
-            owner["user_number"] = await self._place_for(connection, instance, entry.user)
+            leaving = [each for each in held if each is not known]
+            owner["user_number"] = await self._place_for(connection, instance, entry.user, leaving)
         # Nothing was changed until here: a write that fails must not have begun.
         for each in held:
             if each is not known:
@@ -359,11 +360,16 @@ class Roster:
         return list(dict.fromkeys(each for each in numbers if each is not None))
 
     async def _place_for(
-        self, connection: AsyncConnection, instance: InstanceNumber, user: UserId | None
+        self,
+        connection: AsyncConnection,
+        instance: InstanceNumber,
+        user: UserId | None,
+        leaving: Sequence[Device],
     ) -> int | None:
         if user is None:
             return None
-        return await self._registry.place_for(connection, instance, user)
+        theirs = sum(each.prune is None and each.user == user for each in leaving)
+        return await self._registry.place_for(connection, instance, user, leaving=theirs)
 
     async def _reach(
         self,

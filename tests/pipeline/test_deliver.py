@@ -46,6 +46,7 @@ from heliograph.model import (
     FcmMessage,
     Gateway,
     Messages,
+    Platform,
     WebAddress,
     WebMessage,
     delivery_ids,
@@ -591,3 +592,76 @@ async def test_a_gateway_without_a_message_rejects(workshop: Workshop) -> None:
     for gateway in Gateway:
         assert [Rejected] == [type(each) for each in await work.run(gateway)]
     assert [] == client.sent
+
+
+# --- platforms -----------------------------------------------------------------------
+
+SITE = apns_certificate("web.com.example")
+EDITIONS = Messages(apns=ApnsMessage(b"{}"), safari=ApnsMessage(b'{"site":1}'))
+
+
+async def with_site(workshop: Workshop, client: ScriptedClient, *platforms: Platform) -> Errand:
+    """A publish of two editions, and a device of each of some platforms."""
+    instance = await workshop.instance()
+    await workshop.instances.set_website(instance.id, SITE)
+    found = await workshop.instances.find(instance.id)
+    assert found is not None
+    work = await errand(workshop, client, *[apns_address() for _ in platforms], instance=found)
+    work.publish = replace(work.publish, messages=EDITIONS)
+    work.devices = [
+        device._replace(platform=str(platform))
+        for device, platform in zip(work.devices, platforms, strict=True)
+    ]
+    return work
+
+
+async def test_a_web_site_is_sent_to_with_its_own_certificate(workshop: Workshop) -> None:
+    """Its edition, under its own topic; apps are sent theirs with what Apple knows them by."""
+    client = always(OK)
+    work = await with_site(workshop, client, Platform.IOS, Platform.SAFARI)
+
+    outcomes = await work.run()
+
+    assert [Sent, Sent] == [type(each) for each in outcomes]
+    assert {b"{}", b'{"site":1}'} == {request.body for request in client.sent}
+    assert {"com.example.app", "web.com.example"} == set(client.headers("apns-topic"))
+    assert 1 == len(client.headers("authorization"))
+
+
+@pytest.mark.parametrize(
+    "refusal", [apns_error(403, "BadCertificate"), apns_error(403, "BadCertificateEnvironment")]
+)
+async def test_a_web_sites_certificate_that_is_refused_pauses_no_app(
+    workshop: Workshop, refusal: Reply
+) -> None:
+    """The message is over for the site's devices; the lane's own credentials may be good."""
+    work = await with_site(workshop, always(refusal), Platform.SAFARI)
+
+    (outcome,) = await work.run()
+
+    assert isinstance(outcome, Rejected)
+
+
+async def test_a_web_site_whose_certificate_is_for_another_environment(
+    workshop: Workshop,
+) -> None:
+    """Said before anything is sent; it is the message's end as well."""
+    client = always(OK)
+    work = await with_site(workshop, client, Platform.SAFARI)
+    elsewhere = apns_certificate("web.com.example", environments={SANDBOX})
+    work.instance = replace(work.instance, website=elsewhere)
+    work.devices = [device._replace(environment=str(PRODUCTION)) for device in work.devices]
+
+    (outcome,) = await work.run()
+
+    assert (Rejected, []) == (type(outcome), client.sent)
+
+
+async def test_a_platform_for_which_there_is_nothing_is_not_sent_to(workshop: Workshop) -> None:
+    """Its siblings at the gateway are."""
+    client = always(OK)
+    work = await with_site(workshop, client, Platform.SAFARI, Platform.IOS)
+    work.publish = replace(work.publish, messages=replace(EDITIONS, apns=None))
+
+    assert [Sent(), Rejected("NothingForPlatform")] == await work.run()
+    assert 1 == len(client.sent)

@@ -5,9 +5,16 @@ from datetime import timedelta
 import pytest
 
 from builders import NOW, SECOND, add_instance, add_publish, leased, rows_of
-from heliograph.model import InstanceNumber, PublishNumber, Sort, UserId
-from heliograph.notices import Opened, Subject, WebhookId, WebhookNumber
-from heliograph.storage import calls, lanes, webhooks
+from heliograph.model import (
+    DeviceId,
+    InstanceNumber,
+    Platform,
+    PublishNumber,
+    Sort,
+    UserId,
+)
+from heliograph.notices import Opened, Party, Registered, Subject, WebhookId, WebhookNumber
+from heliograph.storage import calls, instances, lanes, webhooks
 from heliograph.storage.calls import KEPT, Attempt, New, State
 from heliograph.storage.database import Database
 from heliograph.storage.work import Call
@@ -196,3 +203,57 @@ async def test_an_instance_has_so_many_webhooks_and_no_more(
         assert not await webhooks.add(connection, publish[0], {}, most=1)
 
     assert 1 == await rows_of(database, "webhooks")
+
+
+# --- about devices -------------------------------------------------------------------
+
+
+async def add_call_about_a_device(
+    database: Database, instance: InstanceNumber, webhook: WebhookNumber, event: str = "event"
+) -> Call:
+    party = Party(DeviceId("apns-1"), "D", Platform.IOS, None, "token")
+    new = New(instance, None, webhook, Registered(party), event)
+    async with database.write() as connection:
+        (call,) = await calls.add_all(connection, [new], now=NOW)
+    return call
+
+
+async def test_a_call_about_a_device_is_of_no_publish(database: Database, publish: Publish) -> None:
+    """It is read, listed and leased like others, and asked for again."""
+    webhook = await add_webhook(database, publish[0], "hook")
+    made = await add_call_about_a_device(database, publish[0], webhook)
+    async with database.write() as connection:
+        (held,) = await leased(connection, 9)
+    assert isinstance(held, Call)
+    await end(database, held, State.DEAD)
+    async with database.write() as connection:
+        row = await calls.find(connection, held.call)
+        listed = await calls.page(connection, publish[0], limit=9)
+        (again,) = await calls.resend_dead(connection, webhook, limit=9, now=NOW)
+
+    assert row is not None
+    assert (None, None, None) == (row.publish, row.publish_id, row.publish_name)
+    assert isinstance(row.notice, Registered)
+    assert ([row], made.lane, None) == (list(listed), again.lane, again.publish)
+    assert (made.call, made.lane) == (held.call, held.lane)
+
+
+async def test_a_call_about_a_device_is_forgotten_in_time(
+    database: Database, publish: Publish
+) -> None:
+    """It hangs on no publish that could take it along; but its webhook and its instance do."""
+    webhook = await add_webhook(database, publish[0], "hook")
+    old = await add_call_about_a_device(database, publish[0], webhook)
+    await end(database, old, State.DELIVERED)
+    async with database.write() as connection:
+        party = Party(DeviceId("apns-2"), "E", Platform.IOS, None, "token")
+        new = New(publish[0], None, webhook, Registered(party), "later")
+        later = NOW + max(KEPT.values()) + SECOND * 2
+        (fresh,) = await calls.add_all(connection, [new], now=later)
+        kept = [each.number for each in await calls.page(connection, publish[0], limit=9)]
+        row = await instances.find_numbered(connection, publish[0])
+        assert row is not None
+        await instances.remove(connection, row.id)
+
+    assert [fresh.call] == kept
+    assert 0 == await rows_of(database, "calls")

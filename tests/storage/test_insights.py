@@ -12,7 +12,7 @@ from builders import (
     apns_address,
     fcm_address,
 )
-from heliograph.model import Gateway, InstanceNumber
+from heliograph.model import Gateway, InstanceNumber, Platform
 from heliograph.storage import devices, insights, publishes
 from heliograph.storage.database import Database
 from heliograph.storage.insights import Reach
@@ -80,3 +80,29 @@ async def test_who_is_reached(database: Database, instance: InstanceNumber) -> N
 
     assert Reach({}, 0) == nobody
     assert Reach({Gateway.APNS: 4}, 2) == reach
+
+
+async def test_registrations_are_counted_by_day_and_platform(
+    database: Database, instance: InstanceNumber
+) -> None:
+    """The latest day first; one that did not say is a usual one, and one that is pruned counts."""
+    async with database.write() as connection:
+        other = await add_instance(connection, 2)
+        await add_device(connection, other, now=MIDNIGHT)
+        for at, platform in (
+            (MIDNIGHT - timedelta(microseconds=1), None),
+            (MIDNIGHT, None),
+            (MIDNIGHT, Platform.IOS),
+            (MIDNIGHT + timedelta(hours=23), Platform.SAFARI),
+        ):
+            number = await add_device(connection, instance, apns_address(), now=at)
+            await devices.change(connection, number, platform=platform)
+        await devices.prune(
+            connection, number, reason="x", unless_registered_after=None, now=MIDNIGHT
+        )
+        every = await insights.registrations(connection, instance, since=date(2026, 1, 1))
+        later = await insights.registrations(connection, instance, since=date(2026, 1, 2))
+
+    today = {Platform.IOS: 2, Platform.SAFARI: 1}
+    assert [(date(2026, 1, 2), today), (date(2026, 1, 1), {Platform.IOS: 1})] == list(every.items())
+    assert {date(2026, 1, 2): today} == later

@@ -314,3 +314,84 @@ def test_a_release_before_can_go_on_writing(connection: Connection) -> None:
     )
 
     assert [(None, None)] == rows(connection, "SELECT took, statuses FROM outcomes")
+
+
+# --- 0008: calls about devices -------------------------------------------------------
+
+TOLD = """
+INSERT INTO webhooks (id, instance_number, dialect, url, secret, custom_data, subjects, created_at)
+VALUES ('w', 1, 'beams', '', '', '', '', 1);
+INSERT INTO calls (id, instance_number, publish_number, webhook_number, notice, event_id, made_at,
+    state)
+VALUES ('c1', 1, 1, 1, '', 'e1', 1, 'pending'), ('c2', 1, 1, 1, '', 'e2', 1, 'pending');
+INSERT INTO work (publish_number, instance_number, call_number, expanded_to, devices, pending,
+    attempt, due_at, sort)
+VALUES (1, 1, 1, 0, '', 0, 1, 5, 'call'), (1, 1, 2, 0, '', 0, 1, 5, 'call');
+DELETE FROM calls WHERE id = 'c2';
+"""
+"""Calls that the release before left, one of which is over, and its number with it."""
+
+ABOUT_A_DEVICE = """
+INSERT INTO calls (id, instance_number, webhook_number, notice, event_id, made_at, state)
+VALUES ('c3', 1, 1, '', 'e3', 1, 'pending');
+INSERT INTO work (instance_number, call_number, expanded_to, devices, pending, attempt, due_at,
+    sort)
+VALUES (1, 3, 0, '', 0, 1, 5, 'call');
+"""
+
+
+def run(connection: Connection, statements: str) -> None:
+    for statement in statements.strip().removesuffix(";").split(";"):
+        connection.execute(text(statement))
+    connection.commit()
+
+
+def faults(connection: Connection) -> list[tuple[Any, ...]]:
+    """What SQLite finds wrong with its file; elsewhere the server sees to that."""
+    if not is_sqlite(connection):
+        return []
+    found = [*rows(connection, "PRAGMA foreign_key_check")]
+    return found + [each for each in rows(connection, "PRAGMA integrity_check") if each != ("ok",)]
+
+
+@in_database
+def test_calls_are_kept_when_they_may_be_of_no_publish(connection: Connection) -> None:
+    """There and back, with their work; those of no publish go, and no number comes again."""
+    at_the_first_revision(connection)
+    command.upgrade(migrations.configuration(connection), "0007")
+    run(connection, TOLD)
+    left = "SELECT calls.id, work.number FROM calls JOIN work ON call_number = calls.number"
+
+    migrations.upgrade(connection)
+    connection.commit()
+    run(connection, ABOUT_A_DEVICE)
+    upgraded = rows(connection, f"{left} ORDER BY calls.number"), faults(connection)
+    command.downgrade(migrations.configuration(connection), "0007")
+    connection.commit()
+    back = rows(connection, left), faults(connection)
+    run(
+        connection,
+        ABOUT_A_DEVICE.replace("(id,", "(publish_number, id,")
+        .replace("('c3'", "(1, 'c4'")
+        .split(";")[0],
+    )
+
+    assert ([("c1", 1), ("c3", 3)], []) == upgraded
+    assert ([("c1", 1)], []) == back
+    assert [(1,), (4,)] == rows(connection, "SELECT number FROM calls ORDER BY number")
+
+
+@in_database
+def test_what_hangs_on_a_publish_goes_with_it_still(connection: Connection) -> None:
+    """The column that may be empty now is a reference all the same."""
+    at_the_first_revision(connection)
+    command.upgrade(migrations.configuration(connection), "0007")
+    run(connection, TOLD)
+    migrations.upgrade(connection)
+    connection.commit()
+    run(connection, ABOUT_A_DEVICE)
+
+    run(connection, "DELETE FROM publishes")
+
+    assert [("c3",)] == rows(connection, "SELECT id FROM calls")
+    assert [(3,)] == rows(connection, "SELECT call_number FROM work")

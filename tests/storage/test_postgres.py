@@ -163,6 +163,22 @@ async def test_a_person_who_is_deleted_while_logging_in_is_gone_afterwards(
     assert (2, 0) == (await deletion, await rows_of(workshop.database, "devices"))
 
 
+async def test_a_person_who_is_deleted_leaves_the_way_to_who_logs_in(workshop: Workshop) -> None:
+    """Who has one of their devices, and waits for them, is not waited for in turn."""
+    instance = await workshop.instance()
+    identity = await workshop.log_in(instance, "alice", apns_address())
+
+    async with workshop.database.write() as connection:
+        assert await devices.find(connection, instance.number, identity, lock=True)
+        deletion = asyncio.create_task(
+            workshop.registry.delete_user(instance.number, UserId("alice"))
+        )
+        await someone_waits(workshop.database)
+        await users.obtain(connection, instance.number, UserId("alice"), now=NOW)
+
+    assert (1, 0) == (await deletion, await rows_of(workshop.database, "devices"))
+
+
 async def someone_waits(database: Database) -> None:
     """Return when a transaction waits for a lock."""
     query = text(

@@ -43,16 +43,15 @@ async def devices_of(connection: AsyncConnection, user_number: int) -> int:
 
 async def remove(connection: AsyncConnection, instance: InstanceNumber, user: UserId) -> int:
     """Delete a user and all of their devices; how many devices that were."""
-    number = await connection.scalar(
-        select(users.c.number)
-        .where(users.c.instance_number == instance, users.c.id == user)
-        .with_for_update()  # nobody logs in while their devices go
-    )
+    named = select(users.c.number).where(users.c.instance_number == instance, users.c.id == user)
+    number = await connection.scalar(named)
     if number is None:
         return 0
-    # In order, as everybody does who holds several.
+    # Devices in order, and then the user, as everybody does who holds several: whoever logs
+    # in has the device already, and waits for the user.
     own = select(devices.c.number).where(devices.c.user_number == number)
     await locks.hold_rows(connection, own.order_by(devices.c.number))
+    await locks.hold_rows(connection, named)  # nobody logs in while their devices go
     removed = await connection.execute(delete(devices).where(devices.c.user_number == number))
     await connection.execute(delete(users).where(users.c.number == number))
     return int(removed.rowcount)
