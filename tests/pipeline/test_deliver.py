@@ -52,7 +52,7 @@ from heliograph.model import (
     delivery_ids,
 )
 from heliograph.pipeline.deliver import SENDS, Deliver
-from heliograph.storage.devices import Recipient, recipient
+from heliograph.storage.devices import ApnsRecipient, Recipient, recipient
 from heliograph.storage.publishes import Publish
 from heliograph.wire.http import HttpResponse
 
@@ -650,7 +650,11 @@ async def test_a_web_site_whose_certificate_is_for_another_environment(
     work = await with_site(workshop, client, Platform.SAFARI)
     elsewhere = apns_certificate("web.com.example", environments={SANDBOX})
     work.instance = replace(work.instance, website=elsewhere)
-    work.devices = [device._replace(environment=str(PRODUCTION)) for device in work.devices]
+    work.devices = [
+        device._replace(environment=str(PRODUCTION))
+        for device in work.devices
+        if isinstance(device, ApnsRecipient)
+    ]
 
     (outcome,) = await work.run()
 

@@ -89,16 +89,17 @@ async def test_registrations_are_counted_by_day_and_platform(
     async with database.write() as connection:
         other = await add_instance(connection, 2)
         await add_device(connection, other, now=MIDNIGHT)
-        for at, platform in (
-            (MIDNIGHT - timedelta(microseconds=1), None),
-            (MIDNIGHT, None),
-            (MIDNIGHT, Platform.IOS),
-            (MIDNIGHT + timedelta(hours=23), Platform.SAFARI),
-        ):
-            number = await add_device(connection, instance, apns_address(), now=at)
-            await devices.change(connection, number, platform=platform)
+        *_, last = [
+            await add_device(connection, instance, apns_address(), platform=platform, now=at)
+            for at, platform in (
+                (MIDNIGHT - timedelta(microseconds=1), None),
+                (MIDNIGHT, None),
+                (MIDNIGHT, Platform.IOS),
+                (MIDNIGHT + timedelta(hours=23), Platform.SAFARI),
+            )
+        ]
         await devices.prune(
-            connection, number, reason="x", unless_registered_after=None, now=MIDNIGHT
+            connection, last, reason="x", unless_registered_after=None, now=MIDNIGHT
         )
         every = await insights.registrations(connection, instance, since=date(2026, 1, 1))
         later = await insights.registrations(connection, instance, since=date(2026, 1, 2))
