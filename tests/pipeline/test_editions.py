@@ -257,3 +257,20 @@ def test_where_all_receive_the_same_nothing_is_sorted() -> None:
     ((message, others),) = editions(EVERYTHING, Gateway.FCM, some)
 
     assert (EVERYTHING.fcm, True) == (message, others is some)
+
+
+async def test_a_web_site_does_not_speak_for_the_apps(workshop: Workshop) -> None:
+    """Where the apps' key is refused their lane is paused, whatever Safari's certificate does."""
+    made = await with_devices(workshop, Platform.IOS, Platform.SAFARI)
+    await workshop.instances.set_website(made.id, apns_certificate("web.com.example"))
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        is_site = dict(request.headers).get("apns-topic") == "web.com.example"
+        return OK if is_site else apns_error(403, "InvalidProviderToken")
+
+    publish = await workshop.publish(made, EVERYBODY, MESSAGES)
+    await workshop.worker(ScriptedClient(answer)).run_until_idle()
+
+    (paused,) = await workshop.instances.paused_lanes(made.number)
+    assert "InvalidProviderToken" in paused.reason
+    assert {"targeted": 2, "sent": 1, "pending": 1} == ends(await workshop.progress(made, publish))

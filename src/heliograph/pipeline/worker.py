@@ -326,17 +326,22 @@ class Worker:
                 connection, batch.instance, publish.target, batch.gateway, batch.devices
             )
         users = await self._users_on(publish, [each.number for each in present])
-        parts = [
-            (some, self._deadline(publish, message, deadline))
-            for message, some in editions(publish.messages, batch.gateway, present)
-        ]
+        found = editions(publish.messages, batch.gateway, present)
+        parts = [(some, self._deadline(publish, message, deadline)) for message, some in found]
+        # What goes out by other credentials, or not at all, is no news of the lane.
+        aside = {
+            each.number
+            for message, some in found
+            if message is None or (message is publish.messages.safari and instance.website)
+            for each in some
+        }
         late = [some for some, until in parts if self._is_expired(batch, publish, until)]
         expired = {each.number for some in late for each in some}
         if expired:
             present = [each for each in present if each.number not in expired]
         await self._let_small_ones_pass(batch)
         outcomes = await self._deliver.deliver(publish, instance, batch.gateway, present, replies)
-        answers = outcomes.values()
+        answers = [each for number, each in outcomes.items() if number not in aside]
         change = (
             judge_probe(answers) if _is_probe(batch) else self._streaks.judge(batch.lane, answers)
         )

@@ -61,13 +61,21 @@ async def numbers(
     connection: AsyncConnection, instance: InstanceNumber, names: Collection[str]
 ) -> list[DeviceNumber]:
     """The living devices among some names, up to 1,000, in ascending order."""
-    query = select(devices.c.number).where(
-        devices.c.instance_number == instance,
-        devices.c.pruned_at.is_(None),
-        or_(devices.c.name.in_(names), and_(devices.c.name.is_(None), devices.c.id.in_(names))),
+    living = select(devices.c.name, devices.c.id, devices.c.number).where(
+        devices.c.instance_number == instance, devices.c.pruned_at.is_(None)
     )
-    rows = await connection.scalars(query.order_by(devices.c.number))
-    return [DeviceNumber(number) for number in rows]
+    # One query for both would walk through all that the instance has.
+    called = {
+        row.name: row.number
+        for row in await connection.execute(living.where(devices.c.name.in_(names)))
+    }
+    rest = set(names) - called.keys()
+    nameless = await connection.execute(
+        living.where(devices.c.name.is_(None), devices.c.id.in_(rest))
+    )
+    return sorted(
+        {DeviceNumber(each) for each in (*called.values(), *[r.number for r in nameless])}
+    )
 
 
 # --- lists ---------------------------------------------------------------------------

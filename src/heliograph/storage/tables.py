@@ -43,6 +43,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from heliograph.model import Gateway
@@ -140,7 +141,15 @@ devices = Table(
     Column("platform", Text),
     UniqueConstraint("instance_number", "id"),
     UniqueConstraint("instance_number", "address_digest"),
-    Index(None, "instance_number", "name", unique=True),
+    # Nothing is paid for those that have none.
+    Index(
+        None,
+        "instance_number",
+        "name",
+        unique=True,
+        sqlite_where=text("name IS NOT NULL"),
+        postgresql_where=text("name IS NOT NULL"),
+    ),
     # Everybody, in the order of their numbers.
     Index(None, "instance_number", "number"),
     sqlite_autoincrement=True,

@@ -31,7 +31,12 @@ def upgrade() -> None:
     op.add_column("devices", sa.Column("name", _SORTABLE))
     op.add_column("devices", sa.Column("platform", sa.Text()))
     op.create_index(
-        op.f("ix_devices_instance_number_name"), "devices", ["instance_number", "name"], unique=True
+        op.f("ix_devices_instance_number_name"),
+        "devices",
+        ["instance_number", "name"],
+        unique=True,
+        sqlite_where=sa.text("name IS NOT NULL"),
+        postgresql_where=sa.text("name IS NOT NULL"),
     )
     op.create_index(
         op.f("ix_devices_instance_number_number"), "devices", ["instance_number", "number"]
