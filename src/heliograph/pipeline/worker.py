@@ -41,7 +41,7 @@ from heliograph.pipeline.verdict import (
     verdicts,
 )
 from heliograph.queue.contract import Queue
-from heliograph.storage import devices, lanes, occupants, publishes
+from heliograph.storage import devices, lanes, occupants, publishes, webhooks
 from heliograph.storage.database import Database, is_away
 from heliograph.storage.publishes import Publish
 from heliograph.storage.work import LARGE_PUBLISH, Batch, Call, Errand, Expansion, Work
@@ -211,9 +211,18 @@ class Worker:
         async with self._database.read() as connection:
             publish = await publishes.find(connection, batch.publish)
         users = {} if publish is None else await self._users_on(publish, numbers)
-        instance = await self._instances.find_numbered(batch.instance)
-        subjects = frozenset[Subject]() if instance is None else instance.subjects
+        subjects = await self._subjects_of(batch)
         return await settle(self._database, batch, failed, now=now, users=users, subjects=subjects)
+
+    async def _subjects_of(self, batch: Batch) -> frozenset[Subject]:
+        """
+        What the webhooks of a batch's instance are told of, without a look at its secrets.
+
+        Work ends also where those cannot be opened.
+        """
+        async with self._database.read() as connection:
+            every = await webhooks.of_instance(connection, batch.instance)
+        return frozenset[Subject]().union(*[each.subjects for each in every])
 
     async def _made_of(self, work: Work) -> Sequence[Work]:
         """Do a piece of work; what is to be done next."""
@@ -312,14 +321,14 @@ class Worker:
             for each in publish.messages.all_of(batch.gateway)
         )
         over = self._over(batch, publish, deadline)
-        instance = await self._instances.find_numbered(batch.instance)
-        if over or instance is None:
+        instance = None if over else await self._instances.find_numbered(batch.instance)
+        if instance is None:
             end = over or Over("cancelled", "InstanceDeleted")
             return _Delivered(
                 dict.fromkeys(numbers, end),
                 change=Ask() if _is_probe(batch) else None,
                 users=await self._users_on(publish, numbers),
-                subjects=instance.subjects if instance else frozenset(),
+                subjects=await self._subjects_of(batch),
             )
         async with self._database.read() as connection:
             present = await devices.still_addressed(
