@@ -354,6 +354,8 @@ QUERIES: Final = [
     "expand=maybe",
     "days=0",
     "days=9999",
+    "days=0001999999999",
+    "days=00091",
     "days=%00",
     "deviceId=%00",
     "tagName=%00&deviceId=%ff",

@@ -139,6 +139,20 @@ async def test_the_built_in_tag(ready: App) -> None:
     assert ["t1"] == [each["tagName"] for each in everybody["subscriptions"]]
 
 
+async def test_the_built_in_tag_in_pages(ready: App) -> None:
+    """Contract §4.2, §4.5: told once, no page is longer than asked, and lists end."""
+    await subscribe(ready, "t1", "t2")
+
+    pages = [
+        (await ready.ask("GET", f"/subscriptions?deviceId=D&offset={offset}&size=2")).json()
+        for offset in (0, 2, 3, 4)
+    ]
+
+    told = [[each["tagName"] for each in page["subscriptions"]] for page in pages]
+    assert [["t1", "t2"], ["Push.ALL"], [], []] == told
+    assert [True, False, False, False] == [bool(page["pageInfo"]["next"]) for page in pages]
+
+
 async def test_every_value_is_text(ready: App) -> None:
     """Contract §4.1: Swift takes the list for empty otherwise."""
     told = (await subscribe(ready, "t1", "t2")).json()

@@ -66,6 +66,17 @@ async def test_a_webhook_is_changed(world: World) -> None:
     assert 400 == refused.status_code
 
 
+async def test_a_webhook_is_found_at_its_address(world: World) -> None:
+    """Contract §7: the address that is told leads to it, whatever its name has in it."""
+    body = HOOK | {"name": "a b/c?d#e%", "eventTypes": "*"}
+    made = (await world.http.post(world.url("/webhooks"), json=body, headers=world.backend)).json()
+
+    found = await world.http.get(made["href"], headers=world.backend)
+    gone = await world.http.delete(made["href"], headers=world.backend)
+
+    assert (200, made, 204) == (found.status_code, found.json(), gone.status_code)
+
+
 @pytest.mark.parametrize(
     "change",
     [

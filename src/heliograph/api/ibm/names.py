@@ -30,4 +30,6 @@ def read_subscription_id(text: str) -> tuple[str, Interest] | None:
     except ValueError:
         return None
     interest, parts, device = both.partition("\x00")
-    return (device, Interest(interest)) if parts and device and interest else None
+    # PostgreSQL would not even hear of a device with another NUL in its name.
+    is_one = parts and device and interest and "\x00" not in device
+    return (device, Interest(interest)) if is_one else None

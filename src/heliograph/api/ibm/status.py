@@ -5,6 +5,7 @@ The shapes of these answers are not in any source; the words in them are IBM's. 
 is counted once for each, however often they say it.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -233,6 +234,6 @@ _SERVICES: Final = {Gateway.APNS: "apns", Gateway.FCM: "gcm", Gateway.WEB: "web"
 def _days(request: Request) -> int:
     queries.check_known(request.query_params, ["days"])
     text = request.query_params.get("days") or str(_USUAL_DAYS)
-    if not text.isdecimal() or not text.isascii() or not 1 <= int(text[:4]) <= MOST_DAYS:
+    if not re.fullmatch("[0-9]{1,4}", text) or not 1 <= int(text) <= MOST_DAYS:
         raise invalid("days", f"it must be a number from 1 to {MOST_DAYS}")
     return int(text)

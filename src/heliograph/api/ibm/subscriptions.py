@@ -119,8 +119,9 @@ class Subscriptions:
             offset=page.offset,
             limit=page.size,
         )
-        is_last = page.offset + len(rows) >= total
-        rows = [*rows, *(built_in if is_last else [])]
+        # It stands behind all others, on the one page that has room for it there.
+        is_here = page.offset <= total < page.offset + page.size
+        rows = [*rows, *(built_in if is_here else [])]
         total += len(built_in)
         base = base_of(request)
         info = queries.page_info(page, f"{base}/subscriptions", count=len(rows), total=total)

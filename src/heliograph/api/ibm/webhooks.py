@@ -7,6 +7,7 @@ them and their calls, and can send these again.
 
 from collections.abc import Sequence
 from typing import Any, Final
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -145,7 +146,7 @@ def _shown(webhook: Webhook, base: str) -> dict[str, str]:
         "name": _name(webhook),
         "url": webhook.url,
         "eventTypes": _EVERY if len(events) == len(EVENTS) else ",".join(events),
-        "href": f"{base}/webhooks/{_name(webhook)}",
+        "href": f"{base}/webhooks/{quote(_name(webhook), safe='')}",
     }
 
 
