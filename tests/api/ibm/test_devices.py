@@ -232,6 +232,7 @@ async def test_devices_that_are_asked_for(app: App, query: str, expected: list[s
         ({"token": "not hexadecimal"}, "FPWSE0005E"),
         ({"deviceId": None}, "FPWSE0005E"),
         ({"deviceId": 7}, "FPWSE0005E"),
+        ({"deviceId": "report"}, "FPWSE0005E"),
         ({"deviceId": "a\x00b"}, "FPWSE0005E"),
         ({"platform": "W"}, "FPWSE0005E"),
         ({"userId": "u" * 255}, "FPWSE0005E"),

@@ -18,6 +18,7 @@ async def test_a_tags_whole_life(app: App) -> None:
     shown = await app.ask("GET", "/tags/news")
     changed = await app.ask("PUT", "/tags/news", {"description": "d"}, as_backend=True)
     renamed = await app.ask("PUT", "/tags/news", {"name": "other"}, as_backend=True)
+    kept = await app.ask("PUT", "/tags/news", {"name": "news"}, as_backend=True)
     gone = await app.ask("DELETE", "/tags/news", as_backend=True)
     missing = [
         await app.ask(method, "/tags/news", {"description": "d"}, as_backend=True)
@@ -32,6 +33,7 @@ async def test_a_tags_whole_life(app: App) -> None:
         changed.json()["description"],
         changed.json()["name"],
     )
+    assert "d" == kept.json()["description"]
     assert (400, 204, b"") == (renamed.status_code, gone.status_code, gone.content)
     assert [(404, "FPWSE0001E")] * 3 == [(e.status_code, e.json()["code"]) for e in missing]
 

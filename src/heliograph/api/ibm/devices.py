@@ -33,6 +33,9 @@ from heliograph.model import Address, DeviceNumber, Gateway, Platform, UserId
 from heliograph.roster import Entry as Registration
 from heliograph.roster import Roster
 
+_TAKEN: Final = "report"
+"""Below ``/devices`` it is the report of registrations, so no device could be asked for by it."""
+
 _MOST_VARIABLES: Final = 100
 _LONGEST_VARIABLE: Final = 1024
 
@@ -151,6 +154,8 @@ def read_registration(
         Problem: 400.
     """
     given = _read_members(body, needed=("deviceId", "token", "platform"))
+    if given["deviceId"] == _TAKEN:
+        raise invalid("deviceId", f"it cannot be {_TAKEN}, which is another path")
     platform: Platform = given["platform"]
     said = {"variables": given.get("variables"), "userAgent": (agent or "")[:_LONGEST_VARIABLE]}
     return Registration(

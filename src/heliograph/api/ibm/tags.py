@@ -64,13 +64,16 @@ class Tags:
         return json_response(shapes.tag(found, base_of(request)))
 
     async def change(self, request: Request) -> Response:
-        """Describe a tag anew; its name stays what it is."""
+        """Describe a tag anew; its name stays what it is, and so does what is not said."""
         instance = await self._door.backend(request)
         body = await read_body(request)
         tag = _tag(request)
         if body.get("name") not in (None, tag):
             raise invalid("name", "a tag keeps its name")
-        changed = await self._catalogue.describe(instance.number, tag, _description(body))
+        if body.get("description") is None:
+            changed = await self._catalogue.find(instance.number, tag)
+        else:
+            changed = await self._catalogue.describe(instance.number, tag, _description(body))
         if changed is None:
             raise not_found("tagName", "tagName")
         return json_response(shapes.tag(changed, base_of(request)))
