@@ -371,18 +371,6 @@ class Instances:
         """
         return await self.set_up(instance, credentials={"apns": credentials})
 
-    async def set_website(self, instance: InstanceId, credentials: ApnsIdentity | None) -> bool:
-        """
-        Keep what Apple knows an instance's web site by, or forget it.
-
-        Returns:
-            False if there is no such instance.
-
-        Raises:
-            InvalidInput: As for ``set_apns``.
-        """
-        return await self.set_up(instance, credentials={"website": credentials})
-
     async def set_fcm(self, instance: InstanceId, credentials: FcmCredentials) -> bool:
         """
         Keep an FCM service account; False if there is no such instance.

@@ -603,7 +603,7 @@ EDITIONS = Messages(apns=ApnsMessage(b"{}"), safari=ApnsMessage(b'{"site":1}'))
 async def with_site(workshop: Workshop, client: ScriptedClient, *platforms: Platform) -> Errand:
     """A publish of two editions, and a device of each of some platforms."""
     instance = await workshop.instance()
-    await workshop.instances.set_website(instance.id, SITE)
+    await workshop.instances.set_up(instance.id, credentials={"website": SITE})
     found = await workshop.instances.find(instance.id)
     assert found is not None
     work = await errand(workshop, client, *[apns_address() for _ in platforms], instance=found)

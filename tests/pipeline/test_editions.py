@@ -153,7 +153,9 @@ async def test_a_web_sites_certificate_is_at_fault_for_itself(
 ) -> None:
     """Apple's refusal of it fails its messages and pauses nothing: the apps' key is good."""
     made = await with_devices(workshop, Platform.IOS, Platform.SAFARI)
-    await workshop.instances.set_website(made.id, apns_certificate("web.com.example"))
+    await workshop.instances.set_up(
+        made.id, credentials={"website": apns_certificate("web.com.example")}
+    )
 
     def answer(request: HttpRequest) -> HttpResponse:
         is_site = dict(request.headers).get("apns-topic") == "web.com.example"
@@ -171,7 +173,7 @@ async def test_a_web_sites_certificate_for_another_environment(workshop: Worksho
     """What is not even sent is told in the same way."""
     made = await with_devices(workshop, Platform.SAFARI)
     certificate = apns_certificate("web.com.example", environments=["sandbox"])
-    await workshop.instances.set_website(made.id, certificate)
+    await workshop.instances.set_up(made.id, credentials={"website": certificate})
     async with workshop.database.write() as connection:
         await add_device(
             connection,
@@ -262,7 +264,9 @@ def test_where_all_receive_the_same_nothing_is_sorted() -> None:
 async def test_a_web_site_does_not_speak_for_the_apps(workshop: Workshop) -> None:
     """Where the apps' key is refused their lane is paused, whatever Safari's certificate does."""
     made = await with_devices(workshop, Platform.IOS, Platform.SAFARI)
-    await workshop.instances.set_website(made.id, apns_certificate("web.com.example"))
+    await workshop.instances.set_up(
+        made.id, credentials={"website": apns_certificate("web.com.example")}
+    )
 
     def answer(request: HttpRequest) -> HttpResponse:
         is_site = dict(request.headers).get("apns-topic") == "web.com.example"
