@@ -121,6 +121,8 @@ async def test_without_a_user_nobody_is_logged_in(app: App, body: dict[str, Any]
 
     assert (200, "anonymous") == (reply.status_code, reply.json()["userId"])
     assert "anonymous" == await app.user_of("D")
+    nobodys = await app.ask("GET", "/devices?userId=anonymous&expand=true", as_backend=True)
+    assert ["D"] == [each["deviceId"] for each in nobodys.json()["devices"]]
 
 
 async def test_forgetting_a_device(app: App) -> None:
